@@ -1,0 +1,79 @@
+//! Who has which name and which number: devices as the exchange sees them. Not where they are at
+//! the moment (that is the registrar) and not how they are stored.
+
+use std::sync::Arc;
+
+use fernamt_numbering::E164;
+use fernamt_sip::digest::Ha1;
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+/// Something that registers and is called: a phone, an adapter, a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// The user name in its address of record and in its credentials. Any text.
+    pub user: Box<str>,
+    /// What is shown to people, for example `Kitchen`.
+    pub name: Option<Box<str>>,
+    /// Numbers that reach it; the first is shown to others when it calls.
+    pub numbers: Vec<E164>,
+    /// Its password as digest hashes under the exchange's realm.
+    pub ha1: Ha1,
+    /// Whether its media may flow directly to and from a peer that also allows it.
+    pub direct_media: bool,
+}
+
+/// All devices, for look-ups. Built as a whole from the records or changed device by device.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    devices: HashMap<Box<str>, Arc<Device>>,
+    numbers: HashMap<E164, Arc<Device>>,
+}
+
+impl Directory {
+    /// Adds a device or replaces the one of the same user name.
+    pub fn insert(&mut self, device: Device) {
+        self.remove(&device.user);
+        let device = Arc::new(device);
+        for number in &device.numbers {
+            self.numbers.insert(number.clone(), Arc::clone(&device));
+        }
+        self.devices.insert(device.user.clone(), device);
+    }
+
+    /// Removes a device; gives it back where there was one.
+    pub fn remove(&mut self, user: &str) -> Option<Arc<Device>> {
+        let device = self.devices.remove(user)?;
+        for number in &device.numbers {
+            if self.numbers.get(number).is_some_and(|holder| holder.user == device.user) {
+                self.numbers.remove(number);
+            }
+        }
+        Some(device)
+    }
+
+    /// The device with this user name.
+    pub fn device(&self, user: &str) -> Option<&Arc<Device>> {
+        self.devices.get(user)
+    }
+
+    /// The device that this number reaches.
+    pub fn by_number(&self, number: &E164) -> Option<&Arc<Device>> {
+        self.numbers.get(number)
+    }
+
+    /// All devices, in no particular order.
+    pub fn devices(&self) -> impl Iterator<Item = &Arc<Device>> {
+        self.devices.values()
+    }
+
+    /// How many devices there are.
+    pub fn len(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Whether there is no device at all.
+    pub fn is_empty(&self) -> bool {
+        self.devices.is_empty()
+    }
+}

@@ -1,0 +1,23 @@
+//! The switch itself: guard, registrar, routing, calls. There is no socket, thread, clock or random
+//! source here: the shell passes in what happened and when, and drains what is to be done.
+//!
+//! ```text
+//! exchange.handle(now, Input)      a message on a flow | time passed | an answer | a media event | a command
+//! exchange.poll() -> Output        send | ask | tell the media plane | write a record | publish
+//! ```
+//!
+//! One [`Exchange`] is one shard. What shards share is a [`directory::Directory`] (devices and
+//! numbers) and a [`registrar::Location`] (bindings); both are plain values that the shell owns, and
+//! an exchange reaches them only through [`interface::Question`].
+#![forbid(unsafe_code)]
+
+pub mod cause;
+pub mod config;
+pub mod directory;
+pub mod exchange;
+pub mod interface;
+pub mod journal;
+pub mod media;
+pub mod registrar;
+
+pub use exchange::Exchange;

@@ -1,0 +1,181 @@
+//! The words between the exchange and the media plane: orders and reports as plain values, so that
+//! the plane can be a set of threads, a process or another host. No socket and no packet here.
+//!
+//! An *endpoint* is one pair of ports (RTP, and RTCP on the next port) that faces one party for one
+//! media section. Two endpoints are *bridged*: what is accepted on one is sent out of the other.
+
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Names an endpoint, for ever; chosen by the exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EndpointId(pub u64);
+
+/// An order. Orders on one endpoint are carried out in the order given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Open an endpoint. Answered by [`Event::Opened`] or [`Event::Refused`].
+    Open {
+        /// The new endpoint.
+        endpoint: EndpointId,
+        /// The local address to bind.
+        local: IpAddr,
+        /// The RTP port, where a call is picked up again after a restart; otherwise the plane chooses
+        /// one that nobody can guess.
+        port: Option<u16>,
+    },
+    /// Say where the party is and what is accepted from it. Nothing is accepted and nothing is sent
+    /// before the first one. May come again at any time (re-INVITE); the latch opens again only when
+    /// the remote address differs from the last one given.
+    Remote {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// Where the party is and how it may be found.
+        remote: Remote,
+    },
+    /// Send what is accepted on one of these out of the other, both ways, until it is changed.
+    Bridge {
+        /// One side.
+        a: EndpointId,
+        /// The other side.
+        b: EndpointId,
+    },
+    /// Send back to the party what it sends.
+    Echo {
+        /// The endpoint.
+        endpoint: EndpointId,
+    },
+    /// Play to the party. Reported by [`Event::Played`] when it has been played to its end.
+    Play {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// What.
+        announcement: Announcement,
+        /// As which codec.
+        codec: Codec,
+        /// Under which payload type.
+        payload_type: u8,
+    },
+    /// Close an endpoint: from now on not one packet is taken in or sent. Answered by
+    /// [`Event::Closed`].
+    Close {
+        /// The endpoint.
+        endpoint: EndpointId,
+    },
+}
+
+/// Where a party is said to be by its session description, and how far to trust it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remote {
+    /// Where its RTP is to go.
+    pub rtp: SocketAddr,
+    /// Where its RTCP is to go; `None`: none is sent (`a=rtcp-mux` goes to the RTP address).
+    pub rtcp: Option<SocketAddr>,
+    /// An address from which media is accepted besides the one above: where the signalling came
+    /// from. A party behind a NAT writes an address into its description that nobody can reach; its
+    /// packets come from the address of the NAT. The latch takes the first valid packets from either
+    /// address and then closes: nobody else gets in, and nobody else gets media.
+    pub signalling: IpAddr,
+    /// Whether the party may send to us (its description says `sendrecv` or `sendonly`).
+    pub sends: bool,
+    /// Whether the party wants to receive.
+    pub receives: bool,
+    /// Payload types that were negotiated; packets with others are dropped. Empty: any.
+    pub payload_types: Vec<u8>,
+    /// Report [`Event::Silent`] when nothing valid has arrived for this long while the party may
+    /// send; `None`: never.
+    pub silence: Option<Duration>,
+}
+
+/// A spoken announcement that comes with the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Announcement {
+    /// "The number you have dialled is not known."
+    NumberNotKnown,
+}
+
+/// A codec that the media plane encodes itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Codec {
+    /// G.711 A-law, `PCMA/8000`.
+    Pcma,
+    /// G.711 µ-law, `PCMU/8000`.
+    Pcmu,
+}
+
+/// A report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The endpoint is open.
+    Opened {
+        /// Which one.
+        endpoint: EndpointId,
+        /// Its RTP address; RTCP is on the next port.
+        rtp: SocketAddr,
+    },
+    /// The endpoint could not be opened, and does not exist.
+    Refused {
+        /// Which one.
+        endpoint: EndpointId,
+        /// Why.
+        reason: Refusal,
+    },
+    /// The announcement has been played to its end.
+    Played {
+        /// The endpoint.
+        endpoint: EndpointId,
+    },
+    /// The latch has closed on this address.
+    Latched {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// Where the party's RTP really comes from.
+        rtp: SocketAddr,
+    },
+    /// Nothing has been heard from the party for the time given. Reported once until it is heard again.
+    Silent {
+        /// The endpoint.
+        endpoint: EndpointId,
+    },
+    /// The endpoint is closed.
+    Closed {
+        /// Which one.
+        endpoint: EndpointId,
+        /// What went through it.
+        statistics: Statistics,
+    },
+}
+
+/// Why an endpoint was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Every pair of ports of the range is in use.
+    #[error("every port of the media range is in use; widen it with --media or the setting media.ports")]
+    NoPort,
+    /// The address is not one of this machine's, or the port is taken by another program.
+    #[error("the address or port cannot be bound on this machine")]
+    CannotBind,
+    /// The limit of open endpoints is reached.
+    #[error("the limit of open media endpoints is reached")]
+    TooMany,
+}
+
+/// What went through an endpoint, as seen from its party.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// RTP packets accepted from the party.
+    pub packets_received: u64,
+    /// Bytes of those, RTP headers included.
+    pub bytes_received: u64,
+    /// RTP packets sent to the party.
+    pub packets_sent: u64,
+    /// Packets dropped because of who sent them (not the party) or what they were (not valid, not
+    /// negotiated).
+    pub packets_dropped: u64,
+    /// Packets that should have arrived and did not, by sequence numbers (RFC 3550 A.3).
+    pub packets_lost: u64,
+    /// Interarrival jitter of the party's stream (RFC 3550 A.8), in microseconds.
+    pub jitter_micros: u32,
+}

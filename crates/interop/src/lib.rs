@@ -1,0 +1,1 @@
+//! Tests against real programs that others wrote; nothing the product links

@@ -1,0 +1,1 @@
+//! The media plane: RTP sockets and threads that relay, echo and play; no signalling

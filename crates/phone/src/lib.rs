@@ -1,0 +1,1 @@
+//! A user agent: places and answers calls, plays and records audio; no exchange inside

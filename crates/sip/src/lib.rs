@@ -1,0 +1,9 @@
+//! SIP messages, transactions, dialogs and digest (RFC 3261); no socket, clock or random source
+//!
+//! The rooms are the nouns of RFC 3261: [`message`] (text to view and back), [`transport`]
+//! (names of transports and flows), [`transaction`] (section 17), [`dialog`] (section 12),
+//! [`digest`] (RFC 8760), [`stream`] (framing on TCP, TLS and WebSocket) and [`time`].
+#![forbid(unsafe_code)]
+
+pub mod time;
+pub mod transport;

@@ -1,0 +1,167 @@
+//! Lexical helpers of the grammar (RFC 3261 section 25.1): characters, white space, quoting.
+
+const TOKEN: u8 = 1;
+const HOST: u8 = 2;
+const HEX: u8 = 4;
+const URI: u8 = 8;
+
+static CLASSES: [u8; 256] = classes();
+
+#[allow(clippy::indexing_slicing, reason = "runs at compile time only")]
+const fn classes() -> [u8; 256] {
+    let mut table = [0_u8; 256];
+    let mut code = 0;
+    while code < 256 {
+        let byte = code as u8;
+        let mut class = 0;
+        if byte.is_ascii_alphanumeric() {
+            class |= TOKEN | HOST | URI;
+        }
+        if byte.is_ascii_hexdigit() {
+            class |= HEX;
+        }
+        if matches!(
+            byte,
+            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
+        ) {
+            class |= TOKEN;
+        }
+        // Underscores are not in the grammar of host names, but internal networks use them.
+        if matches!(byte, b'-' | b'.' | b'_') {
+            class |= HOST;
+        }
+        if byte > b' ' && byte < 0x7f && !matches!(byte, b'<' | b'>' | b'"' | b'\\' | b'^' | b'`') {
+            class |= URI;
+        }
+        table[code] = class;
+        code += 1;
+    }
+    table
+}
+
+#[inline]
+#[allow(clippy::indexing_slicing, reason = "a byte always indexes a table of 256 entries")]
+fn class_of(byte: u8) -> u8 {
+    CLASSES[usize::from(byte)]
+}
+
+/// Whether `byte` may stand in a token.
+#[inline]
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    class_of(byte) & TOKEN != 0
+}
+
+/// Whether `text` is a token: not empty and of token characters only.
+#[inline]
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+/// Whether `text` can be a host name.
+pub(crate) fn is_host_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| class_of(byte) & HOST != 0)
+}
+
+/// Whether every byte of `text` may stand in a URI unescaped.
+pub(crate) fn is_uri_text(text: &str) -> bool {
+    text.bytes().all(|byte| class_of(byte) & URI != 0)
+}
+
+/// Whether every `%` in `text` starts an escape of two hexadecimal digits.
+pub(crate) fn escapes_are_whole(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let whole = |next: Option<u8>| next.is_some_and(|digit| class_of(digit) & HEX != 0);
+            if !whole(bytes.next()) || !whole(bytes.next()) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Whether `byte` is linear white space, the line ends of folding included.
+#[inline]
+pub(crate) fn is_white(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// `text` without linear white space at both ends.
+#[inline]
+pub(crate) fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
+}
+
+/// `text` without linear white space at its start.
+#[inline]
+pub(crate) fn trim_start(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', '\r', '\n'])
+}
+
+/// `text` split before the byte at `position`; the whole text and nothing when it is shorter or
+/// the position lies inside a character.
+#[inline]
+pub(crate) fn split_at(text: &str, position: usize) -> (&str, &str) {
+    text.split_at_checked(position).unwrap_or((text, ""))
+}
+
+/// The part of `text` after its first byte, which must be ASCII.
+#[inline]
+pub(crate) fn after_first(text: &str) -> &str {
+    text.get(1..).unwrap_or("")
+}
+
+/// The position of the first byte for which `wanted` holds, outside quoted strings.
+pub(crate) fn find_unquoted(text: &str, wanted: impl Fn(u8) -> bool) -> Option<usize> {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (position, byte) in text.bytes().enumerate() {
+        if quoted {
+            if escaped {
+                escaped = false;
+            } else if byte == b'\\' {
+                escaped = true;
+            } else if byte == b'"' {
+                quoted = false;
+            }
+        } else if wanted(byte) {
+            return Some(position);
+        } else if byte == b'"' {
+            quoted = true;
+        }
+    }
+    None
+}
+
+/// The length of the quoted string that `text` starts with, both quotes included.
+pub(crate) fn quoted_string_length(text: &str) -> Option<usize> {
+    let mut bytes = text.bytes().enumerate();
+    if bytes.next()?.1 != b'"' {
+        return None;
+    }
+    let mut escaped = false;
+    for (position, byte) in bytes {
+        if escaped {
+            escaped = false;
+        } else if byte == b'\\' {
+            escaped = true;
+        } else if byte == b'"' {
+            return Some(position + 1);
+        }
+    }
+    None
+}
+
+/// Whether `text` is exactly one quoted string.
+pub(crate) fn is_quoted_string(text: &str) -> bool {
+    quoted_string_length(text) == Some(text.len())
+}
+
+/// The decimal number that `text` is, without sign or white space.
+pub(crate) fn number<N: core::str::FromStr>(text: &str) -> Option<N> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}

@@ -1,0 +1,1 @@
+//! Records on SQLite and the journal of calls in progress; no telephony decisions
