@@ -1,1 +1,17 @@
 //! RTP and RTCP packets (RFC 3550), telephone-event (RFC 4733) and receiver statistics; no socket, no clock
+//!
+//! Bytes come in, values go out, and the other way round. Time comes in as microseconds on any
+//! monotonic clock; only differences count.
+#![forbid(unsafe_code)]
+
+mod bytes;
+pub mod demultiplex;
+pub mod event;
+pub mod packet;
+pub mod playout;
+pub mod quality;
+pub mod rtcp;
+pub mod statistics;
+
+pub use demultiplex::{Kind, classify};
+pub use packet::{Header, Packet, PacketError};
