@@ -1,1 +1,35 @@
 //! Session descriptions (RFC 8866) and offer/answer (RFC 3264); no network
+//!
+//! [`SessionDescription`] is a view of the text as it came; nothing is copied and nothing is
+//! lost. [`rewrite`] changes chosen lines and leaves every other byte as it is, for a back-to-back
+//! user agent between two others. [`negotiate`] makes and answers offers for an end of our own.
+#![forbid(unsafe_code)]
+
+pub mod attribute;
+pub mod description;
+pub mod error;
+pub mod line;
+pub mod media;
+pub mod negotiate;
+pub mod origin;
+pub mod rewrite;
+
+pub use attribute::{Attribute, Candidate, Crypto, Direction, Fingerprint, Group, RtcpAttribute};
+pub use description::{Connection, Origin, SessionDescription};
+pub use error::{Blame, NegotiationError, ParseError};
+pub use media::{Format, Media, MediaKind, Protocol, RtpMap};
+pub use negotiate::{Capabilities, Codec, Endpoint, Negotiated, PayloadChoice};
+pub use origin::{OwnOrigin, SessionState};
+pub use rewrite::{MediaRewrite, Rewrite, RtcpRewrite};
+
+/// The longest description that is read, in bytes.
+pub const MAX_BYTES: usize = 65_536;
+
+/// The most lines a description may have.
+pub const MAX_LINES: usize = 2_048;
+
+/// The most media sections (m-lines) a description may have.
+pub const MAX_MEDIA: usize = 32;
+
+/// The most formats one m-line may have: RTP has no more payload types.
+pub const MAX_FORMATS: usize = 128;

@@ -1,0 +1,461 @@
+//! A media section (RFC 8866 section 5.14): its m-line and the lines that follow it.
+
+use core::fmt;
+use std::net::SocketAddr;
+
+use crate::attribute::{
+    Attribute, Attributes, Candidate, Crypto, Direction, Fingerprint, RtcpAttribute, direction_of,
+};
+use crate::description::Connection;
+use crate::line::{Line, Lines};
+use crate::{MAX_FORMATS, ParseError};
+
+/// What a section carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MediaKind<'a> {
+    /// Voice.
+    Audio,
+    /// Moving pictures.
+    Video,
+    /// Fax (T.38).
+    Image,
+    /// Data, for example floor control.
+    Application,
+    /// Session messages (RFC 4975).
+    Message,
+    /// Something else.
+    Other(&'a str),
+}
+
+impl<'a> MediaKind<'a> {
+    fn from_text(text: &'a str) -> MediaKind<'a> {
+        match text {
+            "audio" => MediaKind::Audio,
+            "video" => MediaKind::Video,
+            "image" => MediaKind::Image,
+            "application" => MediaKind::Application,
+            "message" => MediaKind::Message,
+            other => MediaKind::Other(other),
+        }
+    }
+
+    /// As it stands in the m-line.
+    pub const fn as_str(&self) -> &'a str {
+        match self {
+            MediaKind::Audio => "audio",
+            MediaKind::Video => "video",
+            MediaKind::Image => "image",
+            MediaKind::Application => "application",
+            MediaKind::Message => "message",
+            MediaKind::Other(other) => other,
+        }
+    }
+}
+
+/// How a section is carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol<'a> {
+    /// `RTP/AVP`.
+    RtpAvp,
+    /// `RTP/AVPF` (RFC 4585).
+    RtpAvpf,
+    /// `RTP/SAVP` (RFC 3711).
+    RtpSavp,
+    /// `RTP/SAVPF` (RFC 5124).
+    RtpSavpf,
+    /// `UDP/TLS/RTP/SAVP` (RFC 5764).
+    UdpTlsRtpSavp,
+    /// `UDP/TLS/RTP/SAVPF` (RFC 5764).
+    UdpTlsRtpSavpf,
+    /// `udptl` (T.38).
+    Udptl,
+    /// Something else.
+    Other(&'a str),
+}
+
+impl<'a> Protocol<'a> {
+    fn from_text(text: &'a str) -> Protocol<'a> {
+        match text {
+            "RTP/AVP" => Protocol::RtpAvp,
+            "RTP/AVPF" => Protocol::RtpAvpf,
+            "RTP/SAVP" => Protocol::RtpSavp,
+            "RTP/SAVPF" => Protocol::RtpSavpf,
+            "UDP/TLS/RTP/SAVP" => Protocol::UdpTlsRtpSavp,
+            "UDP/TLS/RTP/SAVPF" => Protocol::UdpTlsRtpSavpf,
+            _ if text.eq_ignore_ascii_case("udptl") => Protocol::Udptl,
+            other => Protocol::Other(other),
+        }
+    }
+
+    /// The name as it is registered.
+    pub const fn as_str(&self) -> &'a str {
+        match self {
+            Protocol::RtpAvp => "RTP/AVP",
+            Protocol::RtpAvpf => "RTP/AVPF",
+            Protocol::RtpSavp => "RTP/SAVP",
+            Protocol::RtpSavpf => "RTP/SAVPF",
+            Protocol::UdpTlsRtpSavp => "UDP/TLS/RTP/SAVP",
+            Protocol::UdpTlsRtpSavpf => "UDP/TLS/RTP/SAVPF",
+            Protocol::Udptl => "udptl",
+            Protocol::Other(other) => other,
+        }
+    }
+
+    /// Whether formats are RTP payload types.
+    pub const fn is_rtp(&self) -> bool {
+        !matches!(self, Protocol::Udptl | Protocol::Other(_))
+    }
+
+    /// Whether the media are encrypted.
+    pub const fn is_secure(&self) -> bool {
+        self.is_rtp() && !matches!(self, Protocol::RtpAvp | Protocol::RtpAvpf)
+    }
+}
+
+/// A media section.
+#[derive(Clone, Copy, Debug)]
+pub struct Media<'a> {
+    /// What it carries.
+    pub kind: MediaKind<'a>,
+    /// Where to send it; 0 means that the section is rejected or not used (RFC 3264 section 6).
+    pub port: u16,
+    /// How many ports there are; 1 unless written.
+    pub port_count: u16,
+    /// How it is carried.
+    pub protocol: Protocol<'a>,
+    pub(crate) formats: &'a str,
+    pub(crate) section: &'a [u8],
+    pub(crate) connection: Option<Connection<'a>>,
+    session_connection: Option<Connection<'a>>,
+    session_direction: Option<Direction>,
+}
+
+impl<'a> Media<'a> {
+    pub(crate) fn parse(number: usize, line: &Line<'a>) -> Result<Media<'a>, ParseError> {
+        let text = line.text().ok_or(ParseError::Media { line: number })?;
+        let media = Media::from_line(text).ok_or(ParseError::Media { line: number })?;
+        if media.formats().count() > MAX_FORMATS {
+            return Err(ParseError::TooManyFormats { line: number });
+        }
+        Ok(media)
+    }
+
+    fn from_line(text: &'a str) -> Option<Media<'a>> {
+        let (kind, rest) = next_word(text)?;
+        let (port, rest) = next_word(rest)?;
+        let (protocol, formats) = next_word(rest)?;
+        let (port, port_count) = match port.split_once('/') {
+            Some((port, count)) => (port.parse().ok()?, count.parse().ok()?),
+            None => (port.parse().ok()?, 1),
+        };
+        // A section that is not used may come without formats.
+        (port == 0 || !formats.is_empty()).then_some(Media {
+            kind: MediaKind::from_text(kind),
+            port,
+            port_count,
+            protocol: Protocol::from_text(protocol),
+            formats,
+            section: b"",
+            connection: None,
+            session_connection: None,
+            session_direction: None,
+        })
+    }
+
+    pub(crate) fn inherit(
+        &mut self,
+        connection: Option<Connection<'a>>,
+        direction: Option<Direction>,
+    ) {
+        self.session_connection = connection;
+        self.session_direction = direction;
+    }
+
+    /// Whether the section is rejected or not used (RFC 3264 section 6). A port 0 with
+    /// `a=bundle-only` is an offer to share another section's port (RFC 9143 section 6) and no
+    /// rejection.
+    pub fn is_rejected(&self) -> bool {
+        self.port == 0 && !self.has("bundle-only")
+    }
+
+    /// The formats in the order of preference, as text; with RTP, payload types.
+    pub fn formats(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.formats.split_ascii_whitespace()
+    }
+
+    /// The formats that are RTP payload types, with their codecs, in the order of preference.
+    ///
+    /// A payload type that stands twice counts once, a dynamic one without `rtpmap` not at all.
+    pub fn codecs(&self) -> impl Iterator<Item = Format<'a>> + use<'a> {
+        let media = *self;
+        let mut seen = 0u128;
+        self.formats().filter_map(move |format| {
+            let payload_type: u8 = format.parse().ok().filter(|&number| number < 128)?;
+            if !media.protocol.is_rtp() || seen & (1 << payload_type) != 0 {
+                return None;
+            }
+            seen |= 1 << payload_type;
+            let map = media.rtpmap(payload_type)?;
+            Some(Format {
+                payload_type,
+                map,
+                parameters: media.fmtp(payload_type),
+            })
+        })
+    }
+
+    /// The lines of the section, the m-line first.
+    pub const fn lines(&self) -> Lines<'a> {
+        Lines::new(self.section)
+    }
+
+    /// The attributes of the section.
+    pub const fn attributes(&self) -> Attributes<'a> {
+        Attributes::new(self.section)
+    }
+
+    /// The first attribute with this name.
+    pub fn attribute(&self, name: &str) -> Option<Attribute<'a>> {
+        self.attributes().find(|attribute| attribute.name == name)
+    }
+
+    /// Whether there is an attribute with this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.attribute(name).is_some()
+    }
+
+    /// The c-line that holds: that of the section, else that of the session.
+    pub fn connection(&self) -> Option<Connection<'a>> {
+        self.connection.or(self.session_connection)
+    }
+
+    /// The c-line of the section itself.
+    pub const fn own_connection(&self) -> Option<Connection<'a>> {
+        self.connection
+    }
+
+    /// Where to send the media: address and port; `None` without an IP address.
+    pub fn address(&self) -> Option<SocketAddr> {
+        let ip = self.connection()?.ip()?;
+        Some(SocketAddr::new(ip, self.port))
+    }
+
+    /// Where to send RTCP: the RTP port with `rtcp-mux` (RFC 5761), else what `a=rtcp` says
+    /// (RFC 3605), else the port above that of RTP. `None` without an IP address or such a port.
+    pub fn rtcp_address(&self) -> Option<SocketAddr> {
+        let rtp = self.address()?;
+        if self.has("rtcp-mux") {
+            return Some(rtp);
+        }
+        match self.rtcp() {
+            Some(rtcp) => {
+                let ip = match rtcp.connection {
+                    Some(connection) => connection.ip()?,
+                    None => rtp.ip(),
+                };
+                Some(SocketAddr::new(ip, rtcp.port))
+            }
+            None => Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?)),
+        }
+    }
+
+    /// The direction that holds: that of the section, of the session, else both ways; an
+    /// unspecified address (`c=0.0.0.0`) means that the writer receives nothing (RFC 3264
+    /// section 8.4).
+    pub fn direction(&self) -> Direction {
+        let written = direction_of(self.attributes())
+            .or(self.session_direction)
+            .unwrap_or_default();
+        if self.is_held_by_address() {
+            return Direction::new(written.sends(), false);
+        }
+        written
+    }
+
+    /// Whether the section is held the old way, by an unspecified address.
+    pub fn is_held_by_address(&self) -> bool {
+        self.connection()
+            .is_some_and(|connection| connection.is_unspecified())
+    }
+
+    /// The codec of a payload type: by `rtpmap`, else by the static table of RFC 3551.
+    pub fn rtpmap(&self, payload_type: u8) -> Option<RtpMap<'a>> {
+        self.value_of("rtpmap", payload_type)
+            .and_then(RtpMap::parse)
+            .or_else(|| RtpMap::of_static(payload_type))
+    }
+
+    /// The parameters of a payload type.
+    pub fn fmtp(&self, payload_type: u8) -> Option<&'a str> {
+        self.value_of("fmtp", payload_type)
+    }
+
+    fn value_of(&self, name: &str, payload_type: u8) -> Option<&'a str> {
+        self.attributes()
+            .filter(|attribute| attribute.name == name)
+            .filter_map(|attribute| attribute.format_and_rest())
+            .find(|(format, _)| format.parse() == Ok(payload_type))
+            .map(|(_, rest)| rest)
+    }
+
+    /// Milliseconds of media the writer wants in a packet.
+    pub fn ptime_milliseconds(&self) -> Option<u16> {
+        self.milliseconds("ptime")
+    }
+
+    /// The most milliseconds of media the writer takes in a packet.
+    pub fn maxptime_milliseconds(&self) -> Option<u16> {
+        self.milliseconds("maxptime")
+    }
+
+    fn milliseconds(&self, name: &str) -> Option<u16> {
+        // Some write fractions, as in `ptime:20.0`.
+        let whole = self.attribute(name)?.value_text().split('.').next()?;
+        whole.parse().ok().filter(|&milliseconds| milliseconds > 0)
+    }
+
+    /// `a=rtcp` (RFC 3605).
+    pub fn rtcp(&self) -> Option<RtcpAttribute<'a>> {
+        self.attributes()
+            .find_map(|attribute| RtcpAttribute::parse(&attribute))
+    }
+
+    /// The name of the section in groups (RFC 5888).
+    pub fn mid(&self) -> Option<&'a str> {
+        self.attribute("mid")
+            .map(|attribute| attribute.value_text())
+    }
+
+    /// Candidates (RFC 8839); lines that cannot be read are passed over.
+    pub fn candidates(&self) -> impl Iterator<Item = Candidate<'a>> + use<'a> {
+        self.attributes()
+            .filter_map(|attribute| Candidate::parse(&attribute))
+    }
+
+    /// Keys (RFC 4568).
+    pub fn cryptos(&self) -> impl Iterator<Item = Crypto<'a>> + use<'a> {
+        self.attributes()
+            .filter_map(|attribute| Crypto::parse(&attribute))
+    }
+
+    /// The certificate fingerprint of this section (RFC 8122).
+    pub fn fingerprint(&self) -> Option<Fingerprint<'a>> {
+        self.attributes()
+            .find_map(|attribute| Fingerprint::parse(&attribute))
+    }
+}
+
+fn next_word(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_ascii_start();
+    let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+    (!word.is_empty()).then_some((word, rest.trim_ascii()))
+}
+
+/// A payload type with what it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format<'a> {
+    /// 0 to 127.
+    pub payload_type: u8,
+    /// The codec.
+    pub map: RtpMap<'a>,
+    /// The value of `fmtp`.
+    pub parameters: Option<&'a str>,
+}
+
+impl Format<'_> {
+    /// Whether these are telephone events (RFC 4733).
+    pub fn is_telephone_event(&self) -> bool {
+        self.map.encoding.eq_ignore_ascii_case("telephone-event")
+    }
+}
+
+/// A codec as `rtpmap` names it (RFC 8866 section 6.6).
+#[derive(Clone, Copy, Debug)]
+pub struct RtpMap<'a> {
+    /// The name; compared without regard to case.
+    pub encoding: &'a str,
+    /// Ticks of the timestamp in a second.
+    pub clock_rate: u32,
+    /// Channels of sound; 1 unless written.
+    pub channels: u8,
+}
+
+impl PartialEq for RtpMap<'_> {
+    fn eq(&self, other: &RtpMap<'_>) -> bool {
+        self.encoding.eq_ignore_ascii_case(other.encoding)
+            && self.clock_rate == other.clock_rate
+            && self.channels == other.channels
+    }
+}
+
+impl Eq for RtpMap<'_> {}
+
+impl<'a> RtpMap<'a> {
+    fn parse(text: &'a str) -> Option<RtpMap<'a>> {
+        let mut parts = text.split('/');
+        let encoding = parts.next().filter(|name| !name.is_empty())?.trim_ascii();
+        let clock_rate = parts
+            .next()?
+            .trim_ascii()
+            .parse()
+            .ok()
+            .filter(|&rate| rate > 0)?;
+        let channels = match parts.next() {
+            Some(channels) => channels.trim_ascii().parse().ok()?,
+            None => 1,
+        };
+        Some(RtpMap {
+            encoding,
+            clock_rate,
+            channels,
+        })
+    }
+
+    /// The codec of a static payload type (RFC 3551 tables 4 and 5).
+    pub const fn of_static(payload_type: u8) -> Option<RtpMap<'static>> {
+        let (encoding, clock_rate, channels) = match payload_type {
+            0 => ("PCMU", 8_000, 1),
+            3 => ("GSM", 8_000, 1),
+            4 => ("G723", 8_000, 1),
+            5 => ("DVI4", 8_000, 1),
+            6 => ("DVI4", 16_000, 1),
+            7 => ("LPC", 8_000, 1),
+            8 => ("PCMA", 8_000, 1),
+            // G.722 has 16,000 samples a second; its clock rate is 8,000 by an old mistake that
+            // RFC 3551 section 4.5.2 keeps.
+            9 => ("G722", 8_000, 1),
+            10 => ("L16", 44_100, 2),
+            11 => ("L16", 44_100, 1),
+            12 => ("QCELP", 8_000, 1),
+            13 => ("CN", 8_000, 1),
+            14 => ("MPA", 90_000, 1),
+            15 => ("G728", 8_000, 1),
+            16 => ("DVI4", 11_025, 1),
+            17 => ("DVI4", 22_050, 1),
+            18 => ("G729", 8_000, 1),
+            25 => ("CelB", 90_000, 1),
+            26 => ("JPEG", 90_000, 1),
+            28 => ("nv", 90_000, 1),
+            31 => ("H261", 90_000, 1),
+            32 => ("MPV", 90_000, 1),
+            33 => ("MP2T", 90_000, 1),
+            34 => ("H263", 90_000, 1),
+            _ => return None,
+        };
+        Some(RtpMap {
+            encoding,
+            clock_rate,
+            channels,
+        })
+    }
+}
+
+impl fmt::Display for RtpMap<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.encoding, self.clock_rate)?;
+        match self.channels {
+            1 => Ok(()),
+            channels => write!(formatter, "/{channels}"),
+        }
+    }
+}
