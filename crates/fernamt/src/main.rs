@@ -1,3 +1,21 @@
 //! The `fernamt` command: reads the command line and calls the rooms below; no telephony here.
 
-fn main() {}
+mod command;
+mod exit;
+mod folder;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let line = command::Line::parse();
+    match command::run(line) {
+        Ok(outcome) => outcome.into(),
+        Err(failure) => {
+            output::complain(&failure);
+            failure.exit().into()
+        }
+    }
+}

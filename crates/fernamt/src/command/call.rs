@@ -1,0 +1,172 @@
+//! `fernamt call`: a small phone on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::exit::Outcome;
+
+/// Place or answer a call, and say how it went
+///
+/// A real phone without loudspeaker and microphone: it plays a file or a tone, records what it
+/// hears, prints what happened line by line with the time, and at the end how good the line was.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = AFTER_HELP)]
+pub(crate) struct Options {
+    /// Whom to call: a SIP URI, or only a number or name together with --server
+    ///
+    /// `sip:anna@192.0.2.10`, `sip:*43@[2001:db8::1]:5060;transport=tcp`, `sips:anna@example.org`,
+    /// or just `anna` or `'*43'`. With --answer it may be left out.
+    #[arg(value_name = "URI", required_unless_present = "answer")]
+    uri: Option<String>,
+
+    /// Be this device of the exchange: the user name of the identity sip:USER@SERVER
+    #[arg(long = "as", value_name = "USER")]
+    user: Option<String>,
+
+    /// The device's password; `-` reads it from standard input
+    #[arg(
+        long,
+        value_name = "PW",
+        env = "FERNAMT_PASSWORD",
+        hide_env_values = true
+    )]
+    password: Option<String>,
+
+    /// The exchange: ADDR, ADDR:PORT or NAME, with `;transport=tcp` or `;transport=tls` where it is
+    /// not UDP; without it the host of the URI
+    #[arg(long, value_name = "ADDR")]
+    server: Option<String>,
+
+    /// Wait for a call and answer it; registers first where --as is given
+    #[arg(long)]
+    answer: bool,
+
+    /// Register also when placing a call
+    #[arg(long, requires = "user")]
+    register: bool,
+
+    /// With --answer: let it ring for this long before answering
+    #[arg(long, value_name = "N", requires = "answer", value_parser = seconds)]
+    ring: Option<core::time::Duration>,
+
+    /// With --answer: refuse the call with this SIP status (486 is busy, 603 declined)
+    #[arg(long, value_name = "STATUS", requires = "answer", value_parser = clap::value_parser!(u16).range(400..=699))]
+    reject: Option<u16>,
+
+    /// Play this WAV file (PCM, 16 bits, any rate, mono or stereo) once, then silence
+    #[arg(long, value_name = "F.wav", conflicts_with = "tone")]
+    play: Option<PathBuf>,
+
+    /// Play a tone of this frequency, 20 to 3400 Hz
+    #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u16).range(20..=3400))]
+    tone: Option<u16>,
+
+    /// Play the file again and again
+    #[arg(long = "loop", requires = "play")]
+    repeat: bool,
+
+    /// Record what is heard into this WAV file (8 kHz, mono, 16 bits)
+    #[arg(long, value_name = "F.wav")]
+    record: Option<PathBuf>,
+
+    /// Hang up after this many seconds of conversation; without it when the other side does, or on
+    /// Ctrl-C
+    #[arg(long, value_name = "N", value_parser = seconds)]
+    seconds: Option<core::time::Duration>,
+
+    /// Give up when the call is not answered (with --answer: when nobody has called) after this
+    /// many seconds
+    #[arg(long, value_name = "N", value_parser = seconds)]
+    wait: Option<core::time::Duration>,
+
+    /// Offer only this codec; may be given several times, in order of preference
+    #[arg(long, value_enum, value_name = "CODEC")]
+    codec: Vec<Codec>,
+
+    /// Listen for SIP on this local address and port; without it the system chooses
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+
+    /// TLS: accept any certificate, a self-signed one too; nobody knows then who listens
+    #[arg(long)]
+    insecure: bool,
+
+    /// TLS: trust the certificates in this PEM file instead of those of the system
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    ca: Option<PathBuf>,
+
+    /// Show every SIP message on standard error, without credentials
+    #[arg(long)]
+    trace: bool,
+
+    /// Print one JSON object at the end instead of lines
+    #[arg(long)]
+    json: bool,
+}
+
+/// A codec that this phone speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Codec {
+    /// G.711 A-law
+    Pcma,
+    /// G.711 µ-law
+    Pcmu,
+}
+
+const AFTER_HELP: &str = "\
+EXAMPLES
+    fernamt call '*43' --as anna --password secret --server 192.0.2.10 --tone 700 --seconds 5
+    fernamt call sip:bert@192.0.2.10 --as anna --play hello.wav --record heard.wav
+    fernamt call --answer --as bert --server '192.0.2.10;transport=tls' --insecure --seconds 10
+    fernamt call --answer --listen 127.0.0.1:5070 &
+    fernamt call sip:x@127.0.0.1:5070 --tone 700 --seconds 3 --json
+
+EXIT CODES
+    0    answered and completed, whoever hung up
+    1    failed here: a file cannot be read or written, a port cannot be opened
+    2    the command line is wrong
+    10   nobody has this number or name (404, 484, 604)
+    11   user name or password refused (401, 403, 407)
+    12   no codec in common, or the offer was refused (415, 488, 606)
+    13   the server cannot be reached: network, name, or TLS
+    14   the server cannot serve the call now (5xx)
+    17   busy (486, 600)
+    18   the called device is not there or does not respond (408, 410, 480 before ringing)
+    19   it rang, but nobody answered; with --answer: nobody called
+    20   ended otherwise before it was answered; with --answer: the caller gave up
+    21   declined (603); with --reject: refused as asked
+    130  interrupted before the call was answered (Ctrl-C)
+
+MEASURES
+    MOS (mean opinion score, 1 to 4.5) is estimated with the E-model of ITU-T G.107 from codec, loss
+    and delay; the sentence beside it says what costs most. Round trip times need RTCP from the
+    other side. The tone is the strongest frequency heard over the call.";
+
+/// A number of seconds, as whole or decimal number.
+fn seconds(text: &str) -> Result<core::time::Duration, String> {
+    const LONGEST_SECONDS: f64 = 7.0 * 86_400.0;
+    text.parse::<f64>()
+        .ok()
+        .filter(|seconds| (0.0..=LONGEST_SECONDS).contains(seconds))
+        .and_then(|seconds| core::time::Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "expected seconds, 0 to 604800".to_owned())
+}
+
+/// Places or answers the call.
+pub(crate) fn run(options: Options) -> Outcome {
+    let _ = options;
+    Ok(crate::exit::Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_a_decimal_number_within_a_week() {
+        assert_eq!(seconds("2.5"), Ok(core::time::Duration::from_millis(2_500)));
+        for text in ["-1", "NaN", "inf", "604801", "1h", ""] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}
