@@ -5,5 +5,16 @@
 //! [`digest`] (RFC 8760), [`stream`] (framing on TCP, TLS and WebSocket) and [`time`].
 #![forbid(unsafe_code)]
 
+pub mod builder;
+pub mod digest;
+pub mod escape;
+pub mod header;
+pub mod limits;
+pub mod message;
+pub mod status;
+mod text;
 pub mod time;
 pub mod transport;
+pub mod uri;
+
+pub use header::{name_addr, via};

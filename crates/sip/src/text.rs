@@ -40,7 +40,10 @@ const fn classes() -> [u8; 256] {
 }
 
 #[inline]
-#[allow(clippy::indexing_slicing, reason = "a byte always indexes a table of 256 entries")]
+#[allow(
+    clippy::indexing_slicing,
+    reason = "a byte always indexes a table of 256 entries"
+)]
 fn class_of(byte: u8) -> u8 {
     CLASSES[usize::from(byte)]
 }
@@ -62,9 +65,15 @@ pub(crate) fn is_host_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| class_of(byte) & HOST != 0)
 }
 
+/// Whether `byte` may stand in a URI unescaped.
+#[inline]
+pub(crate) fn is_uri_byte(byte: u8) -> bool {
+    class_of(byte) & URI != 0
+}
+
 /// Whether every byte of `text` may stand in a URI unescaped.
 pub(crate) fn is_uri_text(text: &str) -> bool {
-    text.bytes().all(|byte| class_of(byte) & URI != 0)
+    text.bytes().all(is_uri_byte)
 }
 
 /// Whether every `%` in `text` starts an escape of two hexadecimal digits.

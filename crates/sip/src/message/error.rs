@@ -118,7 +118,11 @@ impl ParseError {
     /// The status to answer with, when the broken message is a request that can be answered at all
     /// (see [`Salvage`](super::Salvage)).
     pub const fn status(&self) -> Option<u16> {
-        if self.in_response { None } else { self.kind.status() }
+        if self.in_response {
+            None
+        } else {
+            self.kind.status()
+        }
     }
 }
 

@@ -47,7 +47,10 @@ pub struct Headers<'m, 'a> {
 
 impl<'m, 'a> Headers<'m, 'a> {
     pub(super) fn new(head: &'a str, fields: &'m [Field]) -> Headers<'m, 'a> {
-        Headers { head, fields: fields.iter() }
+        Headers {
+            head,
+            fields: fields.iter(),
+        }
     }
 
     /// The value of the next field called `name`; those before it are passed over unread.
@@ -64,8 +67,15 @@ impl<'a> Iterator for Headers<'_, 'a> {
     fn next(&mut self) -> Option<Header<'a>> {
         let field = self.fields.next()?;
         let start = usize::from(field.start);
-        let raw_name = self.head.get(start..start + usize::from(field.name_length)).unwrap_or("");
-        Some(Header { name: field.name, raw_name, value: value_text(self.head, field) })
+        let raw_name = self
+            .head
+            .get(start..start + usize::from(field.name_length))
+            .unwrap_or("");
+        Some(Header {
+            name: field.name,
+            raw_name,
+            value: value_text(self.head, field),
+        })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -76,5 +86,6 @@ impl<'a> Iterator for Headers<'_, 'a> {
 impl ExactSizeIterator for Headers<'_, '_> {}
 
 fn value_text<'a>(head: &'a str, field: &Field) -> &'a str {
-    head.get(usize::from(field.value_start)..usize::from(field.value_end)).unwrap_or("")
+    head.get(usize::from(field.value_start)..usize::from(field.value_end))
+        .unwrap_or("")
 }

@@ -34,7 +34,10 @@ pub struct List<'m, 'a> {
 
 impl<'m, 'a> List<'m, 'a> {
     pub(super) fn new(values: Values<'m, 'a>) -> List<'m, 'a> {
-        List { values, elements: Elements::new("") }
+        List {
+            values,
+            elements: Elements::new(""),
+        }
     }
 }
 
@@ -63,7 +66,9 @@ impl<'a> Elements<'a> {
     /// The elements of `value`.
     pub fn new(value: &'a str) -> Elements<'a> {
         let value = text::trim(value);
-        Elements { rest: if value.is_empty() { None } else { Some(value) } }
+        Elements {
+            rest: if value.is_empty() { None } else { Some(value) },
+        }
     }
 }
 

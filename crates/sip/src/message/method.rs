@@ -99,8 +99,20 @@ mod tests {
     #[test]
     fn every_known_method_reads_back_and_case_matters() {
         for name in [
-            "INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "OPTIONS", "PRACK", "UPDATE", "INFO",
-            "MESSAGE", "REFER", "SUBSCRIBE", "NOTIFY", "PUBLISH",
+            "INVITE",
+            "ACK",
+            "BYE",
+            "CANCEL",
+            "REGISTER",
+            "OPTIONS",
+            "PRACK",
+            "UPDATE",
+            "INFO",
+            "MESSAGE",
+            "REFER",
+            "SUBSCRIBE",
+            "NOTIFY",
+            "PUBLISH",
         ] {
             let method = Method::from_name(name);
             assert!(method.is_known(), "{name}");

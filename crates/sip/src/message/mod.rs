@@ -57,8 +57,13 @@ struct Field {
     value_end: u16,
 }
 
-const NO_FIELD: Field =
-    Field { name: Name::Other, name_length: 0, start: 0, value_start: 0, value_end: 0 };
+const NO_FIELD: Field = Field {
+    name: Name::Other,
+    name_length: 0,
+    start: 0,
+    value_start: 0,
+    value_end: 0,
+};
 
 /// A message, borrowed from the bytes it was read from.
 #[derive(Clone)]
@@ -103,9 +108,7 @@ impl<'a> Message<'a> {
     pub fn method(&self) -> Method<'a> {
         match self.start_line {
             StartLine::Request { method, .. } => method,
-            StartLine::Response { .. } => {
-                self.cseq().map_or(Method::Other(""), |cseq| cseq.method)
-            }
+            StartLine::Response { .. } => self.cseq().map_or(Method::Other(""), |cseq| cseq.method),
         }
     }
 

@@ -227,24 +227,32 @@ mod tests {
             assert_eq!(Name::from_text(&name.as_str().to_uppercase()), name);
             if let Some(letter) = name.compact() {
                 assert_eq!(Name::from_text(&letter.to_string()), name);
-                assert_eq!(Name::from_text(&letter.to_ascii_uppercase().to_string()), name);
+                assert_eq!(
+                    Name::from_text(&letter.to_ascii_uppercase().to_string()),
+                    name
+                );
             }
         }
     }
 
     #[test]
     fn unknown_names_are_other() {
-        for text in ["", "z", "X-Unknown", "Vias", "Call-I", "\u{e9}", "Contact-Length"] {
+        for text in [
+            "",
+            "z",
+            "X-Unknown",
+            "Vias",
+            "Call-I",
+            "\u{e9}",
+            "Contact-Length",
+        ] {
             assert_eq!(Name::from_text(text), Name::Other, "{text}");
         }
     }
 
     #[test]
     fn a_lookup_never_takes_many_steps() {
-        let longest = TABLE
-            .split(|entry| *entry == 0)
-            .map(<[u8]>::len)
-            .max();
+        let longest = TABLE.split(|entry| *entry == 0).map(<[u8]>::len).max();
         assert!(longest < Some(8), "{longest:?}");
     }
 }

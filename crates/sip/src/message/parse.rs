@@ -25,12 +25,17 @@ pub(super) fn parse(datagram: &[u8]) -> Result<Message<'_>, ParseError> {
 
 /// The number of bytes of line ends before the start line (RFC 3261 section 7.5).
 pub(super) fn leading_line_ends(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
+    bytes
+        .iter()
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+        .count()
 }
 
 /// Whether the start line sets out to be a status line.
 pub(super) fn starts_like_a_response(bytes: &[u8]) -> bool {
-    bytes.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"))
+    bytes
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"))
 }
 
 type Failure = (ParseErrorKind, usize);
@@ -48,14 +53,22 @@ fn parse_from_start_line(bytes: &[u8]) -> Result<Message<'_>, Failure> {
     let first_line = core::str::from_utf8(first_line).map_err(|_| (ParseErrorKind::NotUtf8, 0))?;
     let start_line = parse_start_line(first_line).map_err(|kind| (kind, 0))?;
 
-    let mut message =
-        Message { bytes, head: "", body: &[], start_line, count: 0, fields: [NO_FIELD; MAX_HEADERS] };
+    let mut message = Message {
+        bytes,
+        head: "",
+        body: &[],
+        start_line,
+        count: 0,
+        fields: [NO_FIELD; MAX_HEADERS],
+    };
     let head_end = index_fields(&mut message, line_end + 2)?;
     let (head, rest) = bytes.split_at_checked(head_end).unwrap_or((bytes, &[]));
     message.head = core::str::from_utf8(head)
         .map_err(|error| (ParseErrorKind::NotUtf8, error.valid_up_to()))?;
     message.body = match content_length(&message).map_err(|kind| (kind, 0))? {
-        Some(length) => rest.get(..length).ok_or((ParseErrorKind::BodyTruncated, bytes.len()))?,
+        Some(length) => rest
+            .get(..length)
+            .ok_or((ParseErrorKind::BodyTruncated, bytes.len()))?,
         None => rest,
     };
     message.bytes = bytes.get(..head_end + message.body.len()).unwrap_or(bytes);
@@ -97,7 +110,10 @@ fn next_line_end(bytes: &[u8], from: usize) -> Result<usize, Failure> {
     let Some(line_feed) = memchr::memchr(b'\n', rest) else {
         return Err((ParseErrorKind::Unterminated, bytes.len()));
     };
-    match line_feed.checked_sub(1).and_then(|position| rest.get(position)) {
+    match line_feed
+        .checked_sub(1)
+        .and_then(|position| rest.get(position))
+    {
         Some(b'\r') => Ok(from + line_feed - 1),
         _ => Err((ParseErrorKind::ControlCharacter, from + line_feed)),
     }
@@ -110,12 +126,18 @@ fn index_field(bytes: &[u8], range: Range<usize>) -> Result<Field, Failure> {
         return Err((ParseErrorKind::HeaderTooLong, start));
     }
     let field = bytes.get(range.clone()).ok_or(malformed)?;
-    let name_length = field.iter().take_while(|byte| text::is_token_byte(**byte)).count();
+    let name_length = field
+        .iter()
+        .take_while(|byte| text::is_token_byte(**byte))
+        .count();
     if name_length == 0 {
         return Err(malformed);
     }
     let (name, rest) = field.split_at_checked(name_length).ok_or(malformed)?;
-    let gap = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let gap = rest
+        .iter()
+        .take_while(|byte| matches!(byte, b' ' | b'\t'))
+        .count();
     if rest.get(gap) != Some(&b':') {
         return Err(malformed);
     }
@@ -123,8 +145,15 @@ fn index_field(bytes: &[u8], range: Range<usize>) -> Result<Field, Failure> {
         return Err((ParseErrorKind::HeaderNameTooLong, start));
     }
     let value = rest.get(gap + 1..).unwrap_or(&[]);
-    let leading = value.iter().take_while(|byte| text::is_white(**byte)).count();
-    let trailing = value.iter().rev().take_while(|byte| text::is_white(**byte)).count();
+    let leading = value
+        .iter()
+        .take_while(|byte| text::is_white(**byte))
+        .count();
+    let trailing = value
+        .iter()
+        .rev()
+        .take_while(|byte| text::is_white(**byte))
+        .count();
     let value_start = range.end - value.len() + leading;
     let value_end = range.end.saturating_sub(trailing).max(value_start);
     // Token bytes are ASCII, so this cannot fail.
@@ -162,7 +191,10 @@ fn check_control_characters(
     if controls == 2 * line_ends {
         return Ok(());
     }
-    let first_field = message.fields.first().map_or(head_end, |field| usize::from(field.start));
+    let first_field = message
+        .fields
+        .first()
+        .map_or(head_end, |field| usize::from(field.start));
     let mut position = 0;
     let mut quoted = false;
     while let Some(&byte) = head.get(position) {
@@ -207,7 +239,10 @@ fn parse_request_line(line: &str) -> Result<StartLine<'_>, ParseErrorKind> {
     if uri.is_empty() || !text::is_uri_text(uri) {
         return Err(ParseErrorKind::RequestUri);
     }
-    Ok(StartLine::Request { method: Method::from_name(method), uri })
+    Ok(StartLine::Request {
+        method: Method::from_name(method),
+        uri,
+    })
 }
 
 /// RFC 3261 section 7.2; the space before an empty reason phrase may be missing.
@@ -225,11 +260,15 @@ fn check_version(version: &str) -> Result<(), ParseErrorKind> {
     if version.eq_ignore_ascii_case("SIP/2.0") {
         return Ok(());
     }
-    let is_sip = version.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("SIP/"));
+    let is_sip = version
+        .get(..4)
+        .is_some_and(|name| name.eq_ignore_ascii_case("SIP/"));
     let number = version.get(4..).and_then(|number| number.split_once('.'));
     match number {
         Some((major, minor))
-            if is_sip && text::number::<u64>(major).is_some() && text::number::<u64>(minor).is_some() =>
+            if is_sip
+                && text::number::<u64>(major).is_some()
+                && text::number::<u64>(minor).is_some() =>
         {
             Err(ParseErrorKind::Version)
         }
