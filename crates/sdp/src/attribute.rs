@@ -61,6 +61,13 @@ impl<'a> Attribute<'a> {
         )
     }
 
+    /// Whether it makes sections share one port (RFC 9143), which a relay with a port for each
+    /// section undoes.
+    pub fn is_bundle(&self) -> bool {
+        self.name == "bundle-only"
+            || self.name == "group" && self.value_text().starts_with("BUNDLE")
+    }
+
     /// Whether it carries keys of protected media (RFC 4568, RFC 8122, RFC 8842).
     pub fn is_security(&self) -> bool {
         matches!(

@@ -121,6 +121,9 @@ pub enum NegotiationError {
     /// The answer names a format that was not offered.
     #[error("the answer has no format that was offered")]
     FormatNotOffered,
+    /// The answer rejects the audio section.
+    #[error("the peer rejected the audio section")]
+    Rejected,
     /// An answer came for no offer.
     #[error("an answer came, but no offer is open")]
     NoOffer,
@@ -130,7 +133,9 @@ impl NegotiationError {
     /// What is answered to the peer.
     pub const fn blame(self) -> Blame {
         match self {
-            NegotiationError::NoCommonCodec | NegotiationError::NoAudio => Blame::Unsupported,
+            NegotiationError::NoCommonCodec
+            | NegotiationError::NoAudio
+            | NegotiationError::Rejected => Blame::Unsupported,
             NegotiationError::NoAddress
             | NegotiationError::MediaCount { .. }
             | NegotiationError::FormatNotOffered

@@ -123,6 +123,8 @@ pub struct Media<'a> {
     pub port_count: u16,
     /// How it is carried.
     pub protocol: Protocol<'a>,
+    /// The protocol as it is written: `udptl` comes in both cases.
+    pub(crate) protocol_text: &'a str,
     pub(crate) formats: &'a str,
     pub(crate) section: &'a [u8],
     pub(crate) connection: Option<Connection<'a>>,
@@ -154,6 +156,7 @@ impl<'a> Media<'a> {
             port,
             port_count,
             protocol: Protocol::from_text(protocol),
+            protocol_text: protocol,
             formats,
             section: b"",
             connection: None,
