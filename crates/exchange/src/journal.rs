@@ -1,8 +1,22 @@
 //! The journal of one call: what happened, when and why, in a form that is small to keep and that
 //! can be shown as text or as a ladder. Not the call record, and not a capture of packets.
 
+mod body;
+mod builder;
+mod diagram;
+mod ladder;
+mod svg;
+mod text;
+mod words;
+
 use fernamt_sip::time::UnixTime;
 use serde::{Deserialize, Serialize};
+
+pub use body::body_summary;
+pub use builder::{Journal, MAX_ENTRIES, MAX_TEXT_BYTES};
+pub use ladder::ladder;
+pub use svg::svg;
+pub use text::text;
 
 /// One line of a journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,3 +83,6 @@ pub enum Event {
         why: Box<str>,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,9 +15,11 @@ pub mod cause;
 pub mod config;
 pub mod directory;
 pub mod exchange;
+pub mod guard;
 pub mod interface;
 pub mod journal;
 pub mod media;
 pub mod registrar;
+pub mod routing;
 
 pub use exchange::Exchange;
