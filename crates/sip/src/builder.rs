@@ -109,7 +109,7 @@ impl<'b> Builder<'b, Response> {
         builder.received_vias(request.values(Name::Via), source);
         builder.copy(request, Name::From);
         let has_tag = request.to().is_ok_and(|to| to.tag().is_some());
-        builder.to_with_tag(
+        builder.write_to(
             request.value(Name::To).unwrap_or(""),
             to_tag.filter(|_| !has_tag),
         );
@@ -129,14 +129,25 @@ impl<'b> Builder<'b, Response> {
     ) -> Builder<'b, Response> {
         let mut builder = Self::new(out, status, reason);
         builder.received_vias(salvage.vias(), source);
-        builder.header(Name::From, salvage.from());
-        builder.to_with_tag(salvage.to(), to_tag.filter(|_| !salvage.to_has_tag()));
-        builder.header(Name::CallId, salvage.call_id());
-        builder.header(Name::CSeq, salvage.cseq());
+        let mut repeat = |name, value: &str, tag| match value {
+            "" => {}
+            to if name == Name::To => builder.write_to(to, tag),
+            value => {
+                builder.header(name, value);
+            }
+        };
+        repeat(Name::From, salvage.from(), None);
+        repeat(
+            Name::To,
+            salvage.to(),
+            to_tag.filter(|_| !salvage.to_has_tag()),
+        );
+        repeat(Name::CallId, salvage.call_id(), None);
+        repeat(Name::CSeq, salvage.cseq(), None);
         builder
     }
 
-    fn to_with_tag(&mut self, to: &str, tag: Option<&str>) {
+    fn write_to(&mut self, to: &str, tag: Option<&str>) {
         match tag {
             Some(tag) => self.header(Name::To, format_args!("{to};tag={tag}")),
             None => self.header(Name::To, to),

@@ -11,10 +11,14 @@ pub mod escape;
 pub mod header;
 pub mod limits;
 pub mod message;
+pub mod multipart;
 pub mod status;
+pub mod stream;
 mod text;
 pub mod time;
+pub mod timer;
 pub mod transport;
 pub mod uri;
+pub mod validate;
 
 pub use header::{name_addr, via};

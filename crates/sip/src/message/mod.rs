@@ -7,6 +7,7 @@
 pub mod authorization;
 mod error;
 mod header;
+pub(crate) mod lines;
 mod list;
 mod method;
 mod name;

@@ -137,8 +137,8 @@ names! {
     WwwAuthenticate "WWW-Authenticate",
 }
 
-/// Slots of the lookup table; a power of two, about three times the number of names.
-const SLOTS: usize = 256;
+/// Slots of the lookup table; a power of two, about five times the number of names.
+const SLOTS: usize = 512;
 
 /// Where a name stands in [`ALL`], plus one; zero is an empty slot.
 static TABLE: [u8; SLOTS] = lookup_table();

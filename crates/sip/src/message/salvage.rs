@@ -1,13 +1,17 @@
 //! What can be saved of a request that is too broken to be read, so that its sender hears why.
 
+use super::lines::Lines;
 use super::parse::{leading_line_ends, starts_like_a_response};
 use super::{Method, Name};
-use crate::header::{CSeq, NameAddr, Via};
+use crate::header::{CSeq, NameAddr};
 use crate::limits::{MAX_HEADERS, MAX_MESSAGE_BYTES, MAX_VIAS};
 use crate::text;
 
-/// The header fields that an answer needs, from bytes that [`Message::parse`](super::Message::parse)
-/// refused. Only a request whose fields for an answer can be read themselves is answered.
+/// The header fields that an answer repeats, from bytes that
+/// [`Message::parse`](super::Message::parse) refused.
+///
+/// The answer goes to where the bytes came from, as nothing in them can be relied on. What is
+/// missing is missing in the answer too; without a Via nobody could tell what is answered.
 #[derive(Clone, Debug)]
 pub struct Salvage<'a> {
     vias: [&'a str; MAX_VIAS],
@@ -19,8 +23,8 @@ pub struct Salvage<'a> {
 }
 
 impl<'a> Salvage<'a> {
-    /// Looks for what an answer needs; `None` when the bytes must be dropped: a response, an ACK,
-    /// or a request in which something that the answer must repeat is missing or unreadable.
+    /// Looks for what an answer repeats; `None` when the bytes must be dropped: a response, an ACK,
+    /// what does not look like SIP at all, or a request without a Via.
     pub fn from_bytes(bytes: &'a [u8]) -> Option<Salvage<'a>> {
         let bytes = bytes.get(leading_line_ends(bytes)..)?;
         let bytes = bytes.get(..bytes.len().min(MAX_MESSAGE_BYTES))?;
@@ -28,9 +32,7 @@ impl<'a> Salvage<'a> {
             return None;
         }
         let head_end = memchr::memmem::find(bytes, b"\r\n\r\n").map_or(bytes.len(), |end| end + 2);
-        let mut lines = Lines {
-            rest: bytes.get(..head_end)?,
-        };
+        let mut lines = Lines::new(bytes.get(..head_end)?);
         if lines.next()?.starts_with(b"ACK ") {
             return None;
         }
@@ -76,17 +78,8 @@ impl<'a> Salvage<'a> {
     }
 
     fn is_answerable(&self) -> bool {
-        let via = self
-            .vias()
-            .next()
-            .and_then(|value| super::Elements::new(value).next());
         let method = CSeq::parse(self.cseq).map(|cseq| cseq.method);
-        via.is_some_and(|via| Via::parse(via).is_ok())
-            && !self.from.is_empty()
-            && !self.to.is_empty()
-            && !self.call_id.is_empty()
-            && !self.cseq.is_empty()
-            && method != Ok(Method::Ack)
+        self.vias().next().is_some_and(|via| !via.is_empty()) && method != Ok(Method::Ack)
     }
 
     /// The values of the Via fields, the last hop first.
@@ -94,12 +87,12 @@ impl<'a> Salvage<'a> {
         self.vias.iter().take(self.via_count).copied()
     }
 
-    /// The From field as it stands.
+    /// The From field as it stands; empty when there is none.
     pub fn from(&self) -> &'a str {
         self.from
     }
 
-    /// The To field as it stands.
+    /// The To field as it stands; empty when there is none.
     pub fn to(&self) -> &'a str {
         self.to
     }
@@ -109,44 +102,13 @@ impl<'a> Salvage<'a> {
         NameAddr::parse(self.to).is_ok_and(|to| to.tag().is_some())
     }
 
-    /// The Call-ID field as it stands.
+    /// The Call-ID field as it stands; empty when there is none.
     pub fn call_id(&self) -> &'a str {
         self.call_id
     }
 
-    /// The CSeq field as it stands.
+    /// The CSeq field as it stands; empty when there is none.
     pub fn cseq(&self) -> &'a str {
         self.cseq
-    }
-}
-
-/// Lines of a header section, folded ones in one piece, however they end.
-struct Lines<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Iterator for Lines<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let mut end = 0;
-        loop {
-            let tail = self.rest.get(end..).unwrap_or(&[]);
-            match memchr::memchr(b'\n', tail) {
-                None => end = self.rest.len(),
-                Some(position) => {
-                    end += position + 1;
-                    if matches!(self.rest.get(end), Some(b' ' | b'\t')) {
-                        continue;
-                    }
-                }
-            }
-            let (line, rest) = self.rest.split_at_checked(end)?;
-            self.rest = rest;
-            return Some(line);
-        }
     }
 }

@@ -8,6 +8,7 @@ use crate::header::{
     CSeq, Event, Malformed, NameAddr, RAck, Reason, Replaces, RetryAfter, SessionExpires,
     SubscriptionState, Tokens, Via,
 };
+use crate::multipart::is_media_type;
 use crate::text;
 
 /// What an optional field holds: nothing when it is not there.
@@ -133,15 +134,8 @@ impl<'a> Message<'a> {
 
     /// Whether the body is of `media_type`, whatever its parameters: `application/sdp`.
     pub fn has_content_type(&self, media_type: &str) -> bool {
-        self.content_type().is_some_and(|value| {
-            let end = memchr::memchr(b';', value.as_bytes()).unwrap_or(value.len());
-            let (main, sub) = media_type.split_once('/').unwrap_or((media_type, ""));
-            let (own, _) = text::split_at(value, end);
-            own.split_once('/').is_some_and(|(own_main, own_sub)| {
-                text::trim(own_main).eq_ignore_ascii_case(main)
-                    && text::trim(own_sub).eq_ignore_ascii_case(sub)
-            })
-        })
+        self.content_type()
+            .is_some_and(|value| is_media_type(value, media_type))
     }
 
     /// The hops that the request is to take (RFC 3261 section 20.34).
