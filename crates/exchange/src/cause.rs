@@ -1,7 +1,7 @@
 //! Causes of release (ITU-T Q.850) and what they are in SIP (RFC 3398, Q.1912.5). Not a SIP status:
 //! inside the exchange a release has one cause, and each kind of leg translates it.
 
-mod failure;
+mod rejection;
 
 use core::fmt;
 
@@ -9,7 +9,7 @@ use fernamt_sip::header::Reason;
 use fernamt_sip::message::{Message, Name};
 use serde::{Deserialize, Serialize};
 
-pub use failure::{Failure, best_failure};
+pub use rejection::{Rejection, best_rejection};
 
 /// A cause value of ITU-T Q.850, 1 to 127.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -107,9 +107,9 @@ causes! {
     97 MESSAGE_TYPE_UNKNOWN "Message type non-existent or not implemented",
     98 MESSAGE_NOT_COMPATIBLE "Message not compatible with call state, or message type non-existent",
     99 ELEMENT_UNKNOWN "Information element or parameter non-existent or not implemented",
-    100 INVALID_ELEMENT "Invalid information element contents",
+    100 INVALID_INFORMATION "Invalid information element contents",
     101 WRONG_STATE "Message not compatible with call state",
-    102 TIMER_EXPIRY "Recovery on timer expiry",
+    102 RECOVERY_ON_TIMER_EXPIRY "Recovery on timer expiry",
     103 PARAMETER_PASSED_ON "Parameter non-existent or not implemented, passed on",
     110 PARAMETER_DISCARDED "Message with unrecognized parameter, discarded",
     111 PROTOCOL_ERROR "Protocol error, unspecified",
@@ -132,7 +132,7 @@ impl Cause {
             404 | 485 | 604 => Cause::UNALLOCATED_NUMBER,
             405 => Cause::SERVICE_UNAVAILABLE,
             406 | 415 | 501 => Cause::SERVICE_NOT_IMPLEMENTED,
-            408 | 504 => Cause::TIMER_EXPIRY,
+            408 | 504 => Cause::RECOVERY_ON_TIMER_EXPIRY,
             410 => Cause::NUMBER_CHANGED,
             413 | 414 | 416 | 420 | 421 | 423 | 505 | 513 => Cause::INTERWORKING,
             433 => Cause::ANONYMOUS_REJECTED,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use fernamt_sip::escape::Escaped;
 use fernamt_sip::transport::Flow;
+use fernamt_sip::uri::Host;
 
 use crate::cause::Cause;
 use crate::config::Config;
@@ -16,7 +17,7 @@ use crate::interface::Destination;
 use crate::registrar::Binding;
 
 pub use dialled::{Dialled, MAX_DIALLED_BYTES};
-pub use own::is_ours;
+pub use own::{is_in_the_open, is_ours};
 
 /// All that the way of a call depends on.
 #[derive(Clone, Copy, Debug)]
@@ -24,13 +25,14 @@ pub struct RouteRequest<'a> {
     /// The settings of the exchange.
     pub config: &'a Config,
     /// The device that calls, where it is one of ours.
-    pub caller: Option<&'a Device>,
+    pub caller: Option<&'a Arc<Device>>,
     /// The flow on which the call came; `None` when nobody has called yet (a question of a person).
     pub caller_flow: Option<&'a Flow>,
     /// What was dialled: the user part of the request URI, unescaped, or a whole `tel` URI.
     pub dialled: &'a str,
-    /// Host of the request URI; empty for a `tel` URI.
-    pub host: &'a str,
+    /// Host of the request URI; `None` where there is none (a `tel` URI) or where it was found to be
+    /// ours already.
+    pub host: Option<Host<'a>>,
     /// Port of the request URI, where it has one.
     pub port: Option<u16>,
     /// What [`Answer::Destination`](crate::interface::Answer::Destination) said about it.
@@ -106,11 +108,12 @@ fn decide(request: &RouteRequest<'_>, reasons: &mut Vec<String>) -> Outcome {
             cause: Cause::ADDRESS_INCOMPLETE,
         };
     }
-    if !request.host.is_empty() && !is_ours(request.host, request.port, config) {
+    if let Some(host) = request.host
+        && !is_ours(host, request.port, config)
+    {
         reasons.push(format!(
-            "{} is not a name or address of this exchange, and calls to other networks are not \
-             put through.",
-            Escaped(request.host)
+            "{host} is not a name or address of this exchange, and calls to other networks are not \
+             put through."
         ));
         return Outcome::Refused {
             cause: Cause::NO_ROUTE_TO_DESTINATION,

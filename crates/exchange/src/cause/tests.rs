@@ -151,8 +151,8 @@ fn the_reason_of_a_message_prefers_q850() {
 }
 
 fn best(statuses: &[u16]) -> u16 {
-    let failures: Vec<Failure> = statuses.iter().map(|&s| Failure::from_status(s)).collect();
-    best_failure(&failures).unwrap().status
+    let rejections: Vec<Rejection> = statuses.iter().map(|&s| Rejection::from_status(s)).collect();
+    best_rejection(&rejections).unwrap().status.unwrap()
 }
 
 #[test]
@@ -163,21 +163,21 @@ fn what_a_person_did_counts_more_than_what_a_machine_did() {
     assert_eq!(best(&[600, 603]), 603);
     assert_eq!(best(&[500, 488]), 488);
     assert_eq!(best(&[408, 500]), 500);
-    assert_eq!(best_failure(&[]), None);
+    assert_eq!(best_rejection(&[]), None);
 }
 
 #[test]
 fn no_answer_counts_more_than_a_phone_that_is_not_there() {
-    let rang = Failure::from_cause(Cause::NO_ANSWER);
-    let gone = Failure::from_status(480);
-    assert_eq!(best_failure(&[gone, rang]), Some(rang));
+    let rang = Rejection::from_cause(Cause::NO_ANSWER);
+    let gone = Rejection::from_status(480);
+    assert_eq!(best_rejection(&[gone, rang]), Some(rang.for_caller()));
 }
 
 #[test]
 fn a_challenge_of_the_callee_is_never_passed_on() {
     for status in [401, 407] {
-        let passed = Failure::from_status(status).for_caller();
-        assert_eq!((passed.status, passed.cause), (403, Cause::CALL_REJECTED));
+        let passed = Rejection::from_status(status).for_caller();
+        assert_eq!((passed.status, passed.cause), (Some(403), Cause::CALL_REJECTED));
     }
     assert_eq!(best(&[407, 408]), 403);
     assert_eq!(best(&[401, 486]), 486);
@@ -186,7 +186,7 @@ fn a_challenge_of_the_callee_is_never_passed_on() {
 #[test]
 fn the_caller_never_learns_what_only_concerns_the_exchange() {
     for status in 0..1000 {
-        let passed = Failure::from_status(status).for_caller().status;
+        let passed = Rejection::from_status(status).for_caller().status.unwrap();
         assert!((400..700).contains(&passed), "{status} became {passed}");
         assert!(
             !matches!(passed, 401 | 407 | 420 | 421 | 481 | 491 | 503),

@@ -24,7 +24,7 @@ const LAST_ENTRIES: usize = 40;
 const FIRST_ENTRIES: usize = MAX_ENTRIES - LAST_ENTRIES;
 
 /// The journal of a call in progress.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Journal {
     start: UnixTime,
     last: UnixTime,
@@ -192,6 +192,11 @@ impl Journal {
             .filter_map(|packed| unpack(self.start, packed));
         entries.extend(tail.map(|(entry, _)| entry));
         entries
+    }
+
+    /// The entries of a journal that is closed.
+    pub fn into_entries(self) -> Vec<Entry> {
+        self.entries()
     }
 
     fn push(&mut self, at: UnixTime, event: Borrowed<'_>) {

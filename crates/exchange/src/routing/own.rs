@@ -1,17 +1,20 @@
-//! Which hosts of a request URI mean this exchange.
+//! Which hosts of a request URI mean this exchange, and which phones can be reached by their own
+//! address.
 
-use core::net::{IpAddr, Ipv6Addr};
+use fernamt_sip::uri::{Host, Uri};
 
 use crate::config::Config;
+use crate::registrar::Binding;
 
 /// Whether a URI with this host and port leads to this exchange.
 ///
 /// Our names, and the address that others use where a router stands before us, are ours with any
 /// port: it is the router who knows which ports it forwards. Our own addresses are ours without a
 /// port, or with one that we listen on; with another port it may be a phone on the same machine.
-pub fn is_ours(host: &str, port: Option<u16>, config: &Config) -> bool {
-    let Some(address) = literal(host) else {
-        let name = host.strip_suffix('.').unwrap_or(host);
+pub fn is_ours(host: Host<'_>, port: Option<u16>, config: &Config) -> bool {
+    let Some(address) = host.ip().map(|address| address.to_canonical()) else {
+        let name = host.name().unwrap_or_default();
+        let name = name.strip_suffix('.').unwrap_or(name);
         let is_domain = config
             .domains
             .iter()
@@ -39,15 +42,11 @@ pub fn is_ours(host: &str, port: Option<u16>, config: &Config) -> bool {
     is_address && !address.is_unspecified() && has_port(port, config)
 }
 
-fn literal(host: &str) -> Option<IpAddr> {
-    let bracketed = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
-    let address = match bracketed {
-        Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
-        None => host.parse().ok(),
-    };
-    address.map(|address| address.to_canonical())
+/// Whether a phone's own address is the one that its registration came from, so that there is no NAT
+/// in between as far as can be seen from here.
+pub fn is_in_the_open(binding: &Binding) -> bool {
+    let Ok(contact) = Uri::parse(&binding.contact) else { return false };
+    contact.host().ip().is_some_and(|own| own.to_canonical() == binding.received.ip().to_canonical())
 }
 
 fn has_port(port: Option<u16>, config: &Config) -> bool {

@@ -4,27 +4,30 @@ use super::Cause;
 
 /// How one attempt to reach a phone failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The final SIP status of the phone, or the one that the exchange made of its silence.
-    pub status: u16,
-    /// The cause: that of its Reason header, otherwise that of the status.
+pub struct Rejection {
+    /// Why: what its Reason header says, otherwise what its status means.
     pub cause: Cause,
+    /// The final status of a SIP phone; `None` where another kind of leg or the exchange itself
+    /// found the failure.
+    pub status: Option<u16>,
 }
 
-impl Failure {
-    /// A failure by status alone.
-    pub const fn from_status(status: u16) -> Failure {
-        Failure {
-            status,
-            cause: Cause::from_status(status),
-        }
+impl Rejection {
+    /// A failure of which only the SIP status is known.
+    pub const fn from_status(status: u16) -> Rejection {
+        Rejection { cause: Cause::from_status(status), status: Some(status) }
     }
 
     /// A failure that the exchange itself found.
-    pub const fn from_cause(cause: Cause) -> Failure {
-        Failure {
-            status: cause.status(),
-            cause,
+    pub const fn from_cause(cause: Cause) -> Rejection {
+        Rejection { cause, status: None }
+    }
+
+    /// The status, or the one that the cause means.
+    pub const fn sip_status(self) -> u16 {
+        match self.status {
+            Some(status) => status,
+            None => self.cause.status(),
         }
     }
 
@@ -35,36 +38,17 @@ impl Failure {
     /// to answer); nor is a 503, which would turn callers away from the exchange (RFC 3261 section
     /// 16.7); nor a redirection nobody followed, which would show where the phone is; nor what is
     /// wrong with a request that the exchange wrote.
-    pub const fn for_caller(self) -> Failure {
-        let status = match self.status {
+    pub const fn for_caller(self) -> Rejection {
+        let given = self.sip_status();
+        let status = match given {
+            403 | 404 | 408 | 410 | 415 | 433 | 480 | 484..=486 | 488 => given,
+            501 | 502 | 504 | 600 | 603 | 604 | 606..=608 => given,
             401 | 407 => 403,
             300..=399 | 430 | 487 => 480,
-            400
-            | 402
-            | 405
-            | 406
-            | 412..=414
-            | 416
-            | 417
-            | 420..=429
-            | 436..=440
-            | 469
-            | 470
-            | 481..=483
-            | 489
-            | 491
-            | 493
-            | 494 => 500,
-            503 => 500,
-            404 | 403 | 408 | 410 | 415 | 433 | 480 | 484 | 485 | 486 | 488 => self.status,
-            500..=599 | 600 | 603 | 604 | 606 | 607 | 608 => self.status,
-            601..=699 => 603,
-            _ => self.cause.status(),
+            600..=699 => 603,
+            _ => 500,
         };
-        Failure {
-            status,
-            cause: self.cause,
-        }
+        Rejection { cause: self.cause, status: Some(status) }
     }
 
     /// Smaller ranks tell the caller more.
@@ -73,7 +57,7 @@ impl Failure {
     /// Callers expect something else: what a person did (declined, is busy) counts more than what
     /// a machine did not (no answer, no phone there), and a fault of one phone least of all.
     const fn rank(self) -> u8 {
-        match self.status {
+        match self.sip_status() {
             603 | 607 | 608 => 0,
             600..=699 => 1,
             486 => 2,
@@ -96,9 +80,9 @@ impl Failure {
 
 /// The failure that says most about why nobody was reached, made fit for the caller; the first of
 /// equals, `None` when there is none at all.
-pub fn best_failure(failures: &[Failure]) -> Option<Failure> {
-    failures
+pub fn best_rejection(rejections: &[Rejection]) -> Option<Rejection> {
+    rejections
         .iter()
-        .min_by_key(|failure| failure.rank())
-        .map(|failure| failure.for_caller())
+        .min_by_key(|rejection| rejection.rank())
+        .map(|rejection| rejection.for_caller())
 }
