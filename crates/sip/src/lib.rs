@@ -17,6 +17,7 @@ pub mod stream;
 mod text;
 pub mod time;
 pub mod timer;
+pub mod transaction;
 pub mod transport;
 pub mod uri;
 pub mod validate;

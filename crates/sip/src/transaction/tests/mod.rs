@@ -1,0 +1,1 @@
+//! Transactions under virtual time.
