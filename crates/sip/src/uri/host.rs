@@ -22,7 +22,7 @@ impl<'a> Host<'a> {
     /// A zone index (`%eth0`) belongs to one machine only and is refused.
     pub fn parse(text: &'a str) -> Option<Host<'a>> {
         if let Some(inner) = text.strip_prefix('[') {
-            return inner.strip_suffix(']')?.parse().ok().map(Host::V6);
+            return parse_v6(inner.strip_suffix(']')?).map(Host::V6);
         }
         if !text::is_host_name(text) {
             return None;
@@ -52,6 +52,17 @@ impl<'a> Host<'a> {
             Host::V4(_) | Host::V6(_) => None,
         }
     }
+}
+
+/// The grammar of RFC 3261 makes three colons before an embedded IPv4 address, and they must be
+/// read as the two that were meant (RFC 5118 section 4.10).
+fn parse_v6(text: &str) -> Option<Ipv6Addr> {
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let (groups, embedded) = text.split_once(":::")?;
+    let embedded: Ipv4Addr = embedded.parse().ok()?;
+    format!("{groups}::{embedded}").parse().ok()
 }
 
 impl From<IpAddr> for Host<'static> {
