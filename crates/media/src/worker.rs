@@ -1,0 +1,243 @@
+//! A media thread: waits for packets, for the next frame to play and for the next look around. What
+//! becomes of a packet is said in `relay`.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fernamt_exchange::media::{EndpointId, Event};
+use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use crate::play::FRAME_MICROS;
+use crate::shared::Shared;
+use crate::slots::{KnownSlots, lock};
+use crate::socket::{Batch, Channel};
+
+/// Sockets of which epoll tells at once.
+const EVENTS: usize = 512;
+
+/// Token of the timer that paces what is played.
+const TIMER_TOKEN: u64 = u64::MAX;
+
+/// Token of the wish that the thread looks up.
+const WAKE_TOKEN: u64 = u64::MAX - 1;
+
+/// Frames that are sent late, after the thread was held up, instead of being left out.
+const MAX_LATE_FRAMES: u64 = 10;
+
+/// What epoll says of a socket.
+pub(crate) fn token(number: u32, channel: Channel) -> u64 {
+    u64::from(number) << 1 | u64::from(channel == Channel::Rtcp)
+}
+
+fn of_token(token: u64) -> (u32, Channel) {
+    let channel = if token & 1 == 1 {
+        Channel::Rtcp
+    } else {
+        Channel::Rtp
+    };
+    ((token >> 1) as u32, channel)
+}
+
+/// What others need of a thread.
+#[derive(Debug)]
+pub(crate) struct Station {
+    pub(crate) epoll: OwnedFd,
+    timer: OwnedFd,
+    wake: OwnedFd,
+    players: Mutex<Vec<Player>>,
+}
+
+/// Something that is played by a thread: by which order on which endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Player {
+    pub(crate) slot: u32,
+    pub(crate) endpoint: EndpointId,
+    pub(crate) serial: u64,
+}
+
+impl Station {
+    pub(crate) fn new() -> rustix::io::Result<Station> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        for (source, token) in [(&timer, TIMER_TOKEN), (&wake, WAKE_TOKEN)] {
+            epoll::add(
+                &epoll,
+                source,
+                epoll::EventData::new_u64(token),
+                epoll::EventFlags::IN,
+            )?;
+        }
+        Ok(Station {
+            epoll,
+            timer,
+            wake,
+            players: Mutex::default(),
+        })
+    }
+
+    /// Has something played, from the next beat of 20 ms on.
+    pub(crate) fn add_player(&self, player: Player) {
+        let mut players = lock(&self.players);
+        players.push(player);
+        if players.len() == 1 {
+            self.set_beat(Duration::from_micros(FRAME_MICROS));
+        }
+    }
+
+    /// Has the thread look up.
+    pub(crate) fn wake(&self) {
+        // Only an overflow could refuse it, and then it is awake.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+
+    fn set_beat(&self, beat: Duration) {
+        let beat = Timespec {
+            tv_sec: 0,
+            tv_nsec: i64::from(beat.subsec_nanos()),
+        };
+        let timer = Itimerspec {
+            it_interval: beat,
+            it_value: beat,
+        };
+        // It can only be refused for a wrong descriptor or a wrong time.
+        let _ = timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &timer);
+    }
+
+    /// The beats since the last question.
+    fn beats(&self) -> u64 {
+        let mut count = [0; 8];
+        match rustix::io::read(&self.timer, &mut count) {
+            Ok(8) => u64::from_ne_bytes(count),
+            _ => 0,
+        }
+    }
+}
+
+/// The thread's own things.
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) known: KnownSlots,
+    pub(crate) batch: Batch,
+    /// Reports that wait until no lock is held.
+    pub(crate) events: Vec<Event>,
+    /// Sockets that were not read to the end, so that one does not hold up the others.
+    pub(crate) unfinished: Vec<(u32, Channel)>,
+    number: usize,
+    next_tick_micros: u64,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>, number: usize) -> Worker {
+        Worker {
+            shared,
+            known: KnownSlots::default(),
+            batch: Batch::new(),
+            events: Vec::new(),
+            unfinished: Vec::new(),
+            number,
+            next_tick_micros: 0,
+        }
+    }
+
+    /// Works until the plane stops.
+    pub(crate) fn run(mut self) {
+        let nothing = epoll::Event {
+            flags: epoll::EventFlags::empty(),
+            data: epoll::EventData::new_u64(WAKE_TOKEN),
+        };
+        let mut ready = [nothing; EVENTS];
+        while !self.shared.stopping.load(Ordering::Acquire) {
+            let count = self.wait(&mut ready);
+            for event in ready.iter().take(count) {
+                match event.data.u64() {
+                    WAKE_TOKEN => {}
+                    TIMER_TOKEN => self.play(),
+                    token => {
+                        let (number, channel) = of_token(token);
+                        self.serve(number, channel);
+                    }
+                }
+            }
+            for (number, channel) in core::mem::take(&mut self.unfinished) {
+                self.serve(number, channel);
+            }
+            if self.shared.now_micros() >= self.next_tick_micros {
+                self.tick();
+            }
+            self.report();
+        }
+    }
+
+    /// Waits for something to do, until the next tick at the longest.
+    fn wait(&self, ready: &mut [epoll::Event]) -> usize {
+        let Some(station) = self.shared.stations.get(self.number) else {
+            return 0;
+        };
+        let mut micros = self
+            .next_tick_micros
+            .saturating_sub(self.shared.now_micros());
+        if !self.unfinished.is_empty() {
+            micros = 0;
+        }
+        // Whole milliseconds, rounded up: less would be waiting with open eyes.
+        let millis = micros.div_ceil(1_000);
+        let timeout = Timespec {
+            tv_sec: (millis / 1_000) as i64,
+            tv_nsec: (millis % 1_000 * 1_000_000) as i64,
+        };
+        epoll::wait(&station.epoll, ready, Some(&timeout)).unwrap_or(0)
+    }
+
+    /// Looks for parties that have fallen silent and puts idle pairs in order.
+    fn tick(&mut self) {
+        let now_micros = self.shared.now_micros();
+        self.next_tick_micros = now_micros + self.shared.config.tick.as_micros() as u64;
+        let threads = self.shared.stations.len();
+        for slot in self
+            .known
+            .of_thread(&self.shared.slots, self.number, threads)
+        {
+            if let Some(endpoint) = &mut slot.lock().endpoint
+                && endpoint.falls_silent(now_micros)
+            {
+                self.events.push(Event::Silent {
+                    endpoint: endpoint.id,
+                });
+            }
+        }
+        if self.number == 0 {
+            self.shared.unbind_surplus();
+        }
+    }
+
+    /// Sends the next frame of everything that is played, one for each beat.
+    fn play(&mut self) {
+        let shared = self.shared.clone();
+        let Some(station) = shared.stations.get(self.number) else {
+            return;
+        };
+        let beats = station.beats().min(MAX_LATE_FRAMES);
+        let mut players = core::mem::take(&mut *lock(&station.players));
+        players.retain(|player| (0..beats).all(|_| self.play_frame(player)));
+        let mut waiting = lock(&station.players);
+        waiting.append(&mut players);
+        if waiting.is_empty() {
+            station.set_beat(Duration::ZERO);
+        }
+    }
+
+    /// Tells what happened, now that no lock is held.
+    fn report(&mut self) {
+        for event in self.events.drain(..) {
+            (self.shared.sink)(event);
+        }
+    }
+}
