@@ -88,8 +88,7 @@ pub fn parts<'a>(content_type: &'a str, body: &'a [u8]) -> Result<Parts<'a>, Mul
 /// The boundary that a Content-Type names (RFC 2046 section 5.1.1).
 fn boundary(content_type: &str) -> Result<&str, MultipartError> {
     let content_type = text::trim(content_type);
-    let end = memchr::memchr(b';', content_type.as_bytes()).unwrap_or(content_type.len());
-    let (media_type, params) = text::split_at(content_type, end);
+    let (media_type, params) = text::split_params(content_type);
     let main_type = media_type
         .split_once('/')
         .map(|(main_type, _)| text::trim(main_type));
@@ -251,8 +250,7 @@ fn find_body<'a>(
 
 /// Whether `content_type` is `wanted`, whatever its parameters.
 pub(crate) fn is_media_type(content_type: &str, wanted: &str) -> bool {
-    let end = memchr::memchr(b';', content_type.as_bytes()).unwrap_or(content_type.len());
-    let (own, _) = text::split_at(content_type, end);
+    let (own, _) = text::split_params(content_type);
     let (main_type, sub_type) = wanted.split_once('/').unwrap_or((wanted, ""));
     own.split_once('/').is_some_and(|(own_main, own_sub)| {
         text::trim(own_main).eq_ignore_ascii_case(main_type)

@@ -99,13 +99,60 @@ pub(crate) fn is_white(byte: u8) -> bool {
 /// `text` without linear white space at both ends.
 #[inline]
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\r', '\n'])
+    let text = trim_start(text);
+    let trailing = text
+        .bytes()
+        .rev()
+        .take_while(|byte| is_white(*byte))
+        .count();
+    text.get(..text.len() - trailing).unwrap_or("")
 }
 
 /// `text` without linear white space at its start.
 #[inline]
 pub(crate) fn trim_start(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t', '\r', '\n'])
+    let leading = text.bytes().take_while(|byte| is_white(*byte)).count();
+    text.get(leading..).unwrap_or("")
+}
+
+/// What stands before and after the first `separator`, which must be ASCII.
+#[inline]
+pub(crate) fn split_once(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let position = memchr::memchr(separator, text.as_bytes())?;
+    Some((text.get(..position)?, text.get(position + 1..)?))
+}
+
+/// Splits off what stands before the first semicolon; the rest starts with it or is empty.
+#[inline]
+pub(crate) fn split_params(text: &str) -> (&str, &str) {
+    split_at(
+        text,
+        memchr::memchr(b';', text.as_bytes()).unwrap_or(text.len()),
+    )
+}
+
+/// Whether `byte` is a control character other than the tab.
+#[inline]
+pub(crate) fn is_control(byte: u8) -> bool {
+    (byte < b' ' && byte != b'\t') || byte == 0x7f
+}
+
+/// How many control characters other than tabs `bytes` holds.
+///
+/// Counted in pieces whose count fits into a byte, which lets the processor take many at a time.
+#[inline]
+pub(crate) fn count_controls(bytes: &[u8]) -> usize {
+    const PIECE_BYTES: usize = 128;
+    let in_piece = |piece: &[u8]| {
+        piece
+            .iter()
+            .map(|byte| u8::from(is_control(*byte)))
+            .sum::<u8>()
+    };
+    bytes
+        .chunks(PIECE_BYTES)
+        .map(|piece| usize::from(in_piece(piece)))
+        .sum()
 }
 
 /// `text` split before the byte at `position`; the whole text and nothing when it is shorter or
@@ -121,23 +168,23 @@ pub(crate) fn after_first(text: &str) -> &str {
     text.get(1..).unwrap_or("")
 }
 
-/// The position of the first byte for which `wanted` holds, outside quoted strings.
-pub(crate) fn find_unquoted(text: &str, wanted: impl Fn(u8) -> bool) -> Option<usize> {
+/// The position of the first `wanted` byte outside quoted strings.
+pub(crate) fn find_unquoted(text: &str, wanted: u8) -> Option<usize> {
+    let first = text
+        .bytes()
+        .position(|byte| byte == wanted || byte == b'"')?;
+    if text.as_bytes().get(first) == Some(&wanted) {
+        return Some(first);
+    }
     let mut quoted = false;
     let mut escaped = false;
-    for (position, byte) in text.bytes().enumerate() {
-        if quoted {
-            if escaped {
-                escaped = false;
-            } else if byte == b'\\' {
-                escaped = true;
-            } else if byte == b'"' {
-                quoted = false;
-            }
-        } else if wanted(byte) {
-            return Some(position);
-        } else if byte == b'"' {
-            quoted = true;
+    for (position, byte) in text.bytes().enumerate().skip(first) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if byte == wanted && !quoted => return Some(position),
+            _ => {}
         }
     }
     None

@@ -79,7 +79,7 @@ impl<'a> Uri<'a> {
         if !text::is_uri_text(text) {
             return Err(UriError::Character);
         }
-        let (scheme_name, rest) = text.split_once(':').ok_or(UriError::Scheme)?;
+        let (scheme_name, rest) = text::split_once(text, b':').ok_or(UriError::Scheme)?;
         let scheme = Scheme::from_name(scheme_name)?;
         match scheme {
             Scheme::Sip | Scheme::Sips => Self::parse_sip(text, scheme, rest),
@@ -107,16 +107,15 @@ impl<'a> Uri<'a> {
             return Err(UriError::Character);
         }
         // The user part may hold semicolons and question marks, so the at sign is looked for first.
-        let (user_info, rest) = match rest.split_once('@') {
+        let (user_info, rest) = match text::split_once(rest, b'@') {
             Some((user_info, rest)) => (Some(user_info), rest),
             None => (None, rest),
         };
-        let (rest, headers) = match rest.split_once('?') {
+        let (rest, headers) = match text::split_once(rest, b'?') {
             Some((rest, headers)) => (rest, headers),
             None => (rest, ""),
         };
-        let host_end = memchr::memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
-        let (host_port, params) = text::split_at(rest, host_end);
+        let (host_port, params) = text::split_params(rest);
         let (host, port) = split_host_port(host_port).ok_or(UriError::Host)?;
         if params.contains('@') || headers.contains('@') {
             return Err(UriError::User);
@@ -129,7 +128,7 @@ impl<'a> Uri<'a> {
             return Err(UriError::Parameter);
         }
         let (user, password) = match user_info {
-            Some(info) => match info.split_once(':') {
+            Some(info) => match text::split_once(info, b':') {
                 Some((user, password)) => (Some(user), Some(password)),
                 None => (Some(info), None),
             },
@@ -151,8 +150,7 @@ impl<'a> Uri<'a> {
     }
 
     fn parse_tel(text: &'a str, rest: &'a str) -> Result<Uri<'a>, UriError> {
-        let end = memchr::memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
-        let (number, params) = text::split_at(rest, end);
+        let (number, params) = text::split_params(rest);
         let digits = number.strip_prefix('+').unwrap_or(number);
         let is_digit = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b'*' | b'#');
         let is_separator = |byte: u8| matches!(byte, b'-' | b'.' | b'(' | b')');
@@ -189,7 +187,7 @@ impl<'a> Uri<'a> {
 
     /// The name of the scheme as it stands.
     pub fn scheme_name(&self) -> &'a str {
-        self.text.split_once(':').map_or("", |(name, _)| name)
+        text::split_once(self.text, b':').map_or("", |(name, _)| name)
     }
 
     /// Whether it is `sip` or `sips`.
@@ -244,7 +242,7 @@ impl<'a> Uri<'a> {
         self.headers
             .split('&')
             .filter(|header| !header.is_empty())
-            .map(|header| header.split_once('=').unwrap_or((header, "")))
+            .map(|header| text::split_once(header, b'=').unwrap_or((header, "")))
     }
 
     /// The header fields as they stand, without the question mark.

@@ -2,6 +2,7 @@
 //! checks between the parser and the transaction layer. What a user agent supports is not decided
 //! here, only helped with.
 
+use crate::header::NameAddr;
 use crate::message::{HeaderError, Message, Method, Name};
 use crate::uri::{Scheme, Uri, UriError};
 
@@ -129,17 +130,12 @@ pub fn check_response(response: &Message<'_>) -> Result<(), Rejection> {
 }
 
 fn find_fault(request: &Message<'_>) -> Result<(), Fault> {
-    check_common(request)?;
-    for via in request.vias().skip(1) {
-        via?;
-    }
+    let (from, to) = check_common(request)?;
     let method = request.method();
     check_cseq(request, method)?;
     check_request_uri(request.request_uri().unwrap_or(""))?;
     request.max_forwards()?;
-    let from = request.from()?;
     check_uri(from.uri_text(), Name::From)?;
-    let to = request.to()?;
     let to_scheme = check_uri(to.uri_text(), Name::To)?;
     if method == Method::Register && !matches!(to_scheme, Scheme::Sip | Scheme::Sips) {
         return Err(Fault::AddressOfRecord);
@@ -147,8 +143,8 @@ fn find_fault(request: &Message<'_>) -> Result<(), Fault> {
     check_contacts(request, method)
 }
 
-/// What requests and responses must both have.
-fn check_common(message: &Message<'_>) -> Result<(), Fault> {
+/// What requests and responses must both have; returns From and To.
+fn check_common<'a>(message: &Message<'a>) -> Result<(NameAddr<'a>, NameAddr<'a>), Fault> {
     const ONCE: [Name; 5] = [
         Name::From,
         Name::To,
@@ -156,16 +152,22 @@ fn check_common(message: &Message<'_>) -> Result<(), Fault> {
         Name::CSeq,
         Name::MaxForwards,
     ];
-    for name in ONCE {
-        if message.values(name).nth(1).is_some() {
+    let mut seen = [false; ONCE.len()];
+    for name in message.names() {
+        let Some((_, seen)) = ONCE.iter().zip(&mut seen).find(|(once, _)| **once == name) else {
+            continue;
+        };
+        if *seen {
             return Err(HeaderError::Repeated(name).into());
         }
+        *seen = true;
     }
     message.top_via()?;
-    message.from()?;
-    message.to()?;
+    for via in message.vias().skip(1) {
+        via?;
+    }
     message.call_id()?;
-    Ok(())
+    Ok((message.from()?, message.to()?))
 }
 
 fn check_cseq(request: &Message<'_>, method: Method<'_>) -> Result<(), Fault> {

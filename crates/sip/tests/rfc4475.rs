@@ -1,4 +1,10 @@
 //! The messages of RFC 4475: each is accepted, answered or dropped as its section says.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use fernamt_sip::builder::ResponseBuilder;
 use fernamt_sip::message::{Message, Method, Name, Salvage};

@@ -1,4 +1,10 @@
 //! The messages of RFC 5118: IPv6 in all its places.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use std::net::{IpAddr, Ipv6Addr};
 

@@ -10,16 +10,12 @@ pub(super) struct SafeText<'b>(pub(super) &'b mut Vec<u8>);
 
 impl SafeText<'_> {
     pub(super) fn push(&mut self, value: &str) {
-        let is_control = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
-        let controls = value.bytes().filter(|byte| is_control(*byte)).count();
-        if controls == 0 {
-            self.0.extend_from_slice(value.as_bytes());
+        let bytes = value.as_bytes();
+        if text::count_controls(bytes) == 0 {
+            self.0.extend_from_slice(bytes);
         } else {
-            self.0.extend(
-                value
-                    .bytes()
-                    .map(|byte| if is_control(byte) { b' ' } else { byte }),
-            );
+            let safe = |byte: &u8| if text::is_control(*byte) { b' ' } else { *byte };
+            self.0.extend(bytes.iter().map(safe));
         }
     }
 }

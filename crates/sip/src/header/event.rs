@@ -62,8 +62,7 @@ impl<'a> SubscriptionState<'a> {
 /// Splits `token;params` and checks both.
 pub(super) fn token_with_params(value: &str) -> Option<(&str, Params<'_>)> {
     let value = text::trim(value);
-    let end = memchr::memchr(b';', value.as_bytes()).unwrap_or(value.len());
-    let (token, params) = text::split_at(value, end);
+    let (token, params) = text::split_params(value);
     let token = text::trim(token);
     let params = Params::new(params);
     (text::is_token(token) && params.are_well_formed()).then_some((token, params))

@@ -43,7 +43,7 @@ impl<'a> NameAddr<'a> {
             },
         };
         let rest = text::trim_start(rest).strip_prefix('<')?;
-        let (uri, rest) = rest.split_once('>')?;
+        let (uri, rest) = text::split_once(rest, b'>')?;
         if !text::is_uri_text(uri) || uri.is_empty() {
             return None;
         }
@@ -58,8 +58,7 @@ impl<'a> NameAddr<'a> {
 
     /// RFC 3261 section 20: parameters after a URI without brackets belong to the header field.
     fn parse_bare(element: &'a str) -> Option<NameAddr<'a>> {
-        let end = memchr::memchr(b';', element.as_bytes()).unwrap_or(element.len());
-        let (uri, params) = text::split_at(element, end);
+        let (uri, params) = text::split_params(element);
         let uri = text::trim(uri);
         let allowed = |byte| !matches!(byte, b',' | b'?');
         if !uri.contains(':') || !text::is_uri_text(uri) || !uri.bytes().all(allowed) {
@@ -126,7 +125,7 @@ impl<'a> NameAddr<'a> {
         let Some(q) = self.params.get("q") else {
             return Some(1000);
         };
-        let (whole, fraction) = q.split_once('.').unwrap_or((q, ""));
+        let (whole, fraction) = text::split_once(q, b'.').unwrap_or((q, ""));
         let fraction_is_right =
             fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
         if !fraction_is_right {

@@ -61,9 +61,14 @@ impl<'a> Params<'a> {
     /// Whether each parameter follows the grammar: a token, and if there is an equals sign a token,
     /// a host or a quoted string after it; no more than [`MAX_PARAMETERS`].
     pub fn are_well_formed(&self) -> bool {
-        (self.text.is_empty() || self.text.starts_with(';'))
-            && self.iter().nth(MAX_PARAMETERS).is_none()
-            && self.iter().all(|param| param.is_well_formed())
+        if !self.text.is_empty() && !self.text.starts_with(';') {
+            return false;
+        }
+        let mut count = 0;
+        self.iter().all(|param| {
+            count += 1;
+            count <= MAX_PARAMETERS && param.is_well_formed()
+        })
     }
 }
 
@@ -90,7 +95,7 @@ impl<'a> Iterator for ParamIter<'a> {
             return None;
         }
         let rest = self.rest.strip_prefix(';').unwrap_or(self.rest);
-        let end = text::find_unquoted(rest, |byte| byte == b';').unwrap_or(rest.len());
+        let end = text::find_unquoted(rest, b';').unwrap_or(rest.len());
         let (param, rest) = text::split_at(rest, end);
         self.rest = rest;
         Some(Param::new(param))
@@ -100,7 +105,7 @@ impl<'a> Iterator for ParamIter<'a> {
 impl<'a> Param<'a> {
     /// Reads `name=value` or `name`, white space around both allowed.
     pub(crate) fn new(text: &'a str) -> Param<'a> {
-        match text.split_once('=') {
+        match text::split_once(text, b'=') {
             Some((name, value)) => Param {
                 name: text::trim(name),
                 value: Some(text::trim(value)),

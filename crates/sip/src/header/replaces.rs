@@ -37,8 +37,7 @@ impl<'a> Replaces<'a> {
     fn parse_with(value: &'a str, to: &str, from: &str) -> Result<Replaces<'a>, Malformed> {
         let malformed = Malformed("Replaces");
         let value = text::trim(value);
-        let end = memchr::memchr(b';', value.as_bytes()).unwrap_or(value.len());
-        let (call_id, params) = text::split_at(value, end);
+        let (call_id, params) = text::split_params(value);
         let call_id = text::trim(call_id);
         let params = Params::new(params);
         if call_id.is_empty() || call_id.bytes().any(text::is_white) || !params.are_well_formed() {

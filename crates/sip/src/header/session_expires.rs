@@ -54,8 +54,7 @@ pub fn parse_min_se(value: &str) -> Result<u32, Malformed> {
 
 fn seconds_with_params(value: &str) -> Option<(u32, Params<'_>)> {
     let value = text::trim(value);
-    let end = memchr::memchr(b';', value.as_bytes()).unwrap_or(value.len());
-    let (seconds, params) = text::split_at(value, end);
+    let (seconds, params) = text::split_params(value);
     let params = Params::new(params);
     params
         .are_well_formed()

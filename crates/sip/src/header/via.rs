@@ -31,8 +31,8 @@ impl<'a> Via<'a> {
     }
 
     fn parse_inner(element: &'a str) -> Option<Via<'a>> {
-        let (name, rest) = element.split_once('/')?;
-        let (version, rest) = rest.split_once('/')?;
+        let (name, rest) = text::split_once(element, b'/')?;
+        let (version, rest) = text::split_once(rest, b'/')?;
         if !text::trim(name).eq_ignore_ascii_case("SIP") || text::trim(version) != "2.0" {
             return None;
         }
@@ -46,8 +46,7 @@ impl<'a> Via<'a> {
             return None;
         }
         let rest = text::trim(rest);
-        let sent_by_end = memchr::memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
-        let (sent_by, params) = text::split_at(rest, sent_by_end);
+        let (sent_by, params) = text::split_params(rest);
         let sent_by = text::trim(sent_by);
         let (host, port) = split_host_port(sent_by)?;
         let params = Params::new(params);

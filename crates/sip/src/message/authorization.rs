@@ -45,9 +45,9 @@ impl<'a> SchemeParams<'a> {
 
     fn is_well_formed(&self) -> bool {
         !self.params.is_empty()
-            && self.iter().nth(MAX_PARAMETERS).is_none()
-            && self.iter().all(|param| {
-                text::is_token(param.name)
+            && self.iter().enumerate().all(|(position, param)| {
+                position < MAX_PARAMETERS
+                    && text::is_token(param.name)
                     && param.value.is_some_and(|value| {
                         text::is_quoted_string(value)
                             || (!value.is_empty()
@@ -248,7 +248,7 @@ impl<'a> Iterator for Challenges<'a> {
         let mut end = 0;
         let (first, rest) = loop {
             let tail = self.rest.get(end..).unwrap_or("");
-            match text::find_unquoted(tail, |byte| byte == b',') {
+            match text::find_unquoted(tail, b',') {
                 None => break (self.rest, ""),
                 Some(comma) => {
                     let (head, tail) = text::split_at(self.rest, end + comma);

@@ -142,6 +142,11 @@ impl<'a> Message<'a> {
         Headers::new(self.head, self.fields.get(..self.count).unwrap_or(&[]))
     }
 
+    /// The names of all header fields, in order, without a look at their text.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Name> + '_ {
+        self.fields.iter().take(self.count).map(|field| field.name)
+    }
+
     /// The value of the first header field called `name`, without white space around it.
     ///
     /// It may be folded over several lines; see [`Header::unfolded`].

@@ -182,7 +182,10 @@ const fn slot_of(name: &[u8]) -> usize {
 impl Name {
     /// The name that `text` is, in its long or short form and in any case.
     pub fn from_text(text: &str) -> Name {
-        let bytes = text.as_bytes();
+        Name::from_bytes(text.as_bytes())
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Name {
         if let [letter] = bytes {
             return from_compact(letter.to_ascii_lowercase());
         }

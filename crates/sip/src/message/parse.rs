@@ -156,10 +156,8 @@ fn index_field(bytes: &[u8], range: Range<usize>) -> Result<Field, Failure> {
         .count();
     let value_start = range.end - value.len() + leading;
     let value_end = range.end.saturating_sub(trailing).max(value_start);
-    // Token bytes are ASCII, so this cannot fail.
-    let name_text = core::str::from_utf8(name).map_err(|_| malformed)?;
     Ok(Field {
-        name: Name::from_text(name_text),
+        name: Name::from_bytes(name),
         name_length: narrow(name_length, malformed)?,
         start: narrow(start, malformed)?,
         value_start: narrow(value_start, malformed)?,
@@ -171,24 +169,17 @@ fn narrow<N: TryFrom<usize>>(number: usize, failure: Failure) -> Result<N, Failu
     N::try_from(number).map_err(|_| failure)
 }
 
-#[inline]
-fn is_control(byte: u8) -> bool {
-    (byte < b' ' && byte != b'\t') || byte == 0x7f
-}
-
 /// Checks that no control character stands in the header section but the line ends and those that
 /// a backslash escapes in a quoted string.
 ///
-/// Counting them is one pass that the processor does many bytes at a time; only a wrong count makes
-/// a second look necessary.
+/// Counting them is quick; only a wrong count makes a second look necessary.
 fn check_control_characters(
     message: &Message<'_>,
     head_end: usize,
     line_ends: usize,
 ) -> Result<(), Failure> {
     let head = message.bytes.get(..head_end).unwrap_or(&[]);
-    let controls = head.iter().filter(|byte| is_control(**byte)).count();
-    if controls == 2 * line_ends {
+    if text::count_controls(head) == 2 * line_ends {
         return Ok(());
     }
     let first_field = message
@@ -205,7 +196,7 @@ fn check_control_characters(
             position += 2;
             continue;
         }
-        if is_control(byte) {
+        if text::is_control(byte) {
             return Err((ParseErrorKind::ControlCharacter, position));
         }
         if byte == b'"' && position >= first_field {
