@@ -2,12 +2,24 @@
 //! flows (RFC 5626), path (RFC 3327) and instance ids for GRUU (RFC 5627). Not who they are (the
 //! directory), and no authentication.
 
+mod contacts;
+mod draft;
+mod location;
+mod request;
+
 use core::time::Duration;
 use std::sync::Arc;
 
 use fernamt_sip::time::UnixTime;
 use fernamt_sip::transport::{ConnectionId, Transport};
 use serde::{Deserialize, Serialize};
+
+pub use contacts::{ContactValue, write_contacts};
+pub use location::{Location, LocationCounters, MAX_BINDINGS, MAX_BINDINGS_PER_DEVICE, Page};
+pub use request::{
+    MAX_CONTACT_BYTES, MAX_CONTACTS, MAX_INSTANCE_BYTES, MAX_PATHS, MAX_USER_AGENT_BYTES,
+    RegisterRejection, register_request,
+};
 
 /// One contact of a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +70,19 @@ pub enum RegisterChange {
     Update(Vec<ContactChange>),
 }
 
+impl RegisterChange {
+    /// Whether a contact registers a flow, so that the answer must say `Require: outbound` (RFC 5626
+    /// section 6).
+    pub fn uses_outbound(&self) -> bool {
+        match self {
+            RegisterChange::Update(contacts) => {
+                contacts.iter().any(|contact| contact.binding.reg_id != 0)
+            }
+            RegisterChange::Query | RegisterChange::RemoveAll { .. } => false,
+        }
+    }
+}
+
 /// One contact of a REGISTER.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContactChange {
@@ -81,6 +106,26 @@ pub enum RefusedChange {
     Full,
 }
 
+impl RefusedChange {
+    /// The status with which the REGISTER is answered.
+    pub const fn status(self) -> u16 {
+        match self {
+            RefusedChange::OutOfOrder => 400,
+            RefusedChange::TooMany => 403,
+            RefusedChange::Full => 503,
+        }
+    }
+
+    /// A reason phrase that tells the sender what to mend.
+    pub const fn reason_phrase(self) -> &'static str {
+        match self {
+            RefusedChange::OutOfOrder => "CSeq Out Of Order",
+            RefusedChange::TooMany => "Too Many Bindings",
+            RefusedChange::Full => "Registrar Full",
+        }
+    }
+}
+
 /// A change of the table that must be written down so that a restart forgets nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BindingsOf {
@@ -89,3 +134,6 @@ pub struct BindingsOf {
     /// All its bindings now; none: forget it.
     pub bindings: Vec<Arc<Binding>>,
 }
+
+#[cfg(test)]
+mod tests;

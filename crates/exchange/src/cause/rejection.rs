@@ -15,12 +15,18 @@ pub struct Rejection {
 impl Rejection {
     /// A failure of which only the SIP status is known.
     pub const fn from_status(status: u16) -> Rejection {
-        Rejection { cause: Cause::from_status(status), status: Some(status) }
+        Rejection {
+            cause: Cause::from_status(status),
+            status: Some(status),
+        }
     }
 
     /// A failure that the exchange itself found.
     pub const fn from_cause(cause: Cause) -> Rejection {
-        Rejection { cause, status: None }
+        Rejection {
+            cause,
+            status: None,
+        }
     }
 
     /// The status, or the one that the cause means.
@@ -48,7 +54,10 @@ impl Rejection {
             600..=699 => 603,
             _ => 500,
         };
-        Rejection { cause: self.cause, status: Some(status) }
+        Rejection {
+            cause: self.cause,
+            status: Some(status),
+        }
     }
 
     /// Smaller ranks tell the caller more.

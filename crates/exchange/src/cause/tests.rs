@@ -151,7 +151,10 @@ fn the_reason_of_a_message_prefers_q850() {
 }
 
 fn best(statuses: &[u16]) -> u16 {
-    let rejections: Vec<Rejection> = statuses.iter().map(|&s| Rejection::from_status(s)).collect();
+    let rejections: Vec<Rejection> = statuses
+        .iter()
+        .map(|&s| Rejection::from_status(s))
+        .collect();
     best_rejection(&rejections).unwrap().status.unwrap()
 }
 
@@ -177,7 +180,10 @@ fn no_answer_counts_more_than_a_phone_that_is_not_there() {
 fn a_challenge_of_the_callee_is_never_passed_on() {
     for status in [401, 407] {
         let passed = Rejection::from_status(status).for_caller();
-        assert_eq!((passed.status, passed.cause), (Some(403), Cause::CALL_REJECTED));
+        assert_eq!(
+            (passed.status, passed.cause),
+            (Some(403), Cause::CALL_REJECTED)
+        );
     }
     assert_eq!(best(&[407, 408]), 403);
     assert_eq!(best(&[401, 486]), 486);

@@ -45,8 +45,13 @@ pub fn is_ours(host: Host<'_>, port: Option<u16>, config: &Config) -> bool {
 /// Whether a phone's own address is the one that its registration came from, so that there is no NAT
 /// in between as far as can be seen from here.
 pub fn is_in_the_open(binding: &Binding) -> bool {
-    let Ok(contact) = Uri::parse(&binding.contact) else { return false };
-    contact.host().ip().is_some_and(|own| own.to_canonical() == binding.received.ip().to_canonical())
+    let Ok(contact) = Uri::parse(&binding.contact) else {
+        return false;
+    };
+    contact
+        .host()
+        .ip()
+        .is_some_and(|own| own.to_canonical() == binding.received.ip().to_canonical())
 }
 
 fn has_port(port: Option<u16>, config: &Config) -> bool {
