@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod builder;
+pub mod dialog;
 pub mod digest;
 pub mod escape;
 pub mod header;
