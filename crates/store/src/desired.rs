@@ -1,7 +1,20 @@
 //! The state that is wanted, as a TOML file: what `fernamt apply` reads and `fernamt export` writes.
+//! How it becomes the state that is stands in the records.
+
+use core::fmt;
 
 use fernamt_numbering::E164;
+use fernamt_sip::digest::Ha1;
 use serde::{Deserialize, Serialize};
+
+use crate::error::InvalidDevice;
+use crate::records::{Secret, StoredDevice};
+
+mod hashes;
+#[cfg(test)]
+mod tests;
+
+pub use hashes::DesiredHashes;
 
 /// The largest description that is read, in bytes.
 pub const MAX_DESIRED_BYTES: usize = 256 * 1024 * 1024;
@@ -23,16 +36,17 @@ pub struct Desired {
 
 /// Settings as they are to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [settings]")]
 pub struct DesiredSettings {
     /// The digest realm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub realm: Option<Box<str>>,
 }
 
-/// A device as it is to be.
+/// A device as it is to be. What is not said has its default value, but the password: a device that
+/// exists keeps its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [[device]]")]
 pub struct DesiredDevice {
     /// User name.
     pub user: Box<str>,
@@ -45,15 +59,32 @@ pub struct DesiredDevice {
     /// Whether media may flow directly.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub direct_media: bool,
+    /// Its password; read, never written.
+    #[serde(default, skip_serializing)]
+    pub password: Option<Password>,
+    /// The hashes of its password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ha1: Option<DesiredHashes>,
+}
+
+/// A password that no log and no error shows.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Password(pub Box<str>);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Password")
+    }
 }
 
 /// What is wrong with a description, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
 pub struct DesiredError {
-    /// The line, counted from 1; 0 when the whole file is meant.
+    /// The line, counted from 1.
     pub line: usize,
-    /// What is wrong, naming the key.
+    /// What is wrong, naming the key. Never a value that could be secret.
     pub reason: Box<str>,
 }
 
@@ -65,7 +96,7 @@ pub enum Change {
     Setting {
         /// Which.
         key: &'static str,
-        /// Its value before.
+        /// Its value before, where it was set.
         from: Option<Box<str>>,
         /// Its value after.
         to: Box<str>,
@@ -89,18 +120,99 @@ pub enum Change {
     },
 }
 
+impl fmt::Display for Change {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Change::Setting {
+                key,
+                from: Some(from),
+                to,
+            } => {
+                write!(formatter, "set {key} from {from:?} to {to:?}")
+            }
+            Change::Setting {
+                key,
+                from: None,
+                to,
+            } => write!(formatter, "set {key} to {to:?}"),
+            Change::Add { user } => write!(formatter, "add device {user:?}"),
+            Change::Update { user, what } => {
+                write!(formatter, "change device {user:?}: {}", what.join(", "))
+            }
+            Change::Remove { user } => write!(formatter, "remove device {user:?}"),
+        }
+    }
+}
+
 impl Desired {
     /// Reads the TOML form.
     ///
     /// # Errors
     /// The first thing that is wrong, with its line and key.
     pub fn from_toml(text: &str) -> Result<Desired, DesiredError> {
-        let _ = text;
-        todo!()
+        if text.len() > MAX_DESIRED_BYTES {
+            let reason = format!("the file is larger than {MAX_DESIRED_BYTES} bytes").into();
+            return Err(DesiredError { line: 1, reason });
+        }
+        toml::from_str(text).map_err(|error| readable(text, &error))
     }
 
     /// The TOML form. It holds the hashes of passwords: keep it as secret as the data folder.
-    pub fn to_toml(&self) -> String {
-        todo!()
+    ///
+    /// # Errors
+    /// A value has no TOML form; none that the records give out has.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
+    }
+}
+
+/// The error without the line that it is about, which may hold a password.
+fn readable(text: &str, error: &toml::de::Error) -> DesiredError {
+    let start = error.span().map_or(0, |span| span.start);
+    let before = text.get(..start).unwrap_or_default();
+    let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
+    let message = error.message();
+    // "invalid type: string "secret", expected a boolean": what was found stays untold.
+    let told = match message.split_once(", expected ") {
+        Some((found, expected)) if found.starts_with("invalid") => format!("expected {expected}"),
+        _ => message.to_owned(),
+    };
+    let on_line = before.rsplit('\n').next().unwrap_or_default();
+    let reason = match on_line.split_once('=') {
+        Some((key, _)) => format!("{}: {told}", key.trim()),
+        None => told,
+    };
+    DesiredError {
+        line,
+        reason: reason.into(),
+    }
+}
+
+impl DesiredDevice {
+    /// How it is to prove who it is; `None`: as before.
+    pub(crate) fn secret(&self) -> Result<Option<Secret>, InvalidDevice> {
+        match (&self.password, &self.ha1) {
+            (Some(_), Some(_)) => Err(InvalidDevice::TwoSecrets),
+            (Some(password), None) => Ok(Some(Secret::Password(password.0.clone()))),
+            (None, Some(hashes)) => Ok(Some(Secret::Hashes {
+                realm: hashes.realm.clone(),
+                ha1: Ha1::from(hashes),
+            })),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+impl From<StoredDevice> for DesiredDevice {
+    fn from(stored: StoredDevice) -> DesiredDevice {
+        let device = stored.device;
+        DesiredDevice {
+            user: device.user,
+            name: device.name,
+            numbers: device.numbers,
+            direct_media: device.direct_media,
+            password: None,
+            ha1: Some(DesiredHashes::new(stored.realm, &device.ha1)),
+        }
     }
 }

@@ -168,6 +168,15 @@ pub enum InvalidDevice {
         /// The number.
         number: E164,
     },
+    /// The same user name twice in one description.
+    #[error("it is described twice")]
+    Repeated,
+    /// A new device without a password.
+    #[error("it is new and needs a password")]
+    NoSecret,
+    /// A password and hashes of one.
+    #[error("it has a password and hashes (ha1); give one of them")]
+    TwoSecrets,
     /// Hashes that were made for another realm.
     #[error(
         "its hashes are for the realm {found:?}, but the realm is {expected:?}; give a password"

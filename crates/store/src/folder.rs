@@ -1,6 +1,16 @@
 //! The data folder: where everything that must outlive the process is. Not what is in the files.
 
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, FlockOperation, access, flock};
+
+mod location;
+mod secret;
+#[cfg(test)]
+mod tests;
 
 /// Why the data folder cannot be used. The person who started the program is to act.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +64,21 @@ fn pid_text(pid: &Option<u32>) -> String {
     pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string())
 }
 
+impl FolderError {
+    /// The error for what the system said about `path`.
+    pub(crate) fn from_io(path: &Path, source: io::Error) -> FolderError {
+        let path = path.to_owned();
+        match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FolderError::DiskFull { path },
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                FolderError::NotWritable { path }
+            }
+            ErrorKind::NotADirectory => FolderError::NotADirectory { path },
+            _ => FolderError::Io { path, source },
+        }
+    }
+}
+
 /// A data folder that exists, is private to its owner and can be written.
 #[derive(Clone, Debug)]
 pub struct DataFolder {
@@ -62,7 +87,10 @@ pub struct DataFolder {
 
 /// Held by the one exchange that works on a folder; given up when dropped or when the process ends.
 #[derive(Debug)]
-pub struct ExchangeLock {}
+pub struct ExchangeLock {
+    /// The lock is the operating system's and hangs on this open file.
+    _file: File,
+}
 
 impl DataFolder {
     /// Opens the folder; creates it, private to its owner (0700), with what belongs into it.
@@ -70,7 +98,18 @@ impl DataFolder {
     /// # Errors
     /// [`FolderError`] says what is in the way.
     pub fn open(path: impl Into<PathBuf>) -> Result<DataFolder, FolderError> {
-        Ok(DataFolder { path: path.into() })
+        let folder = DataFolder { path: path.into() };
+        create_private(&folder.path)?;
+        access(
+            &folder.path,
+            Access::WRITE_OK | Access::READ_OK | Access::EXEC_OK,
+        )
+        .map_err(|error| FolderError::from_io(&folder.path, error.into()))?;
+        create_private(&folder.journal())?;
+        create_private(&folder.tls())?;
+        create_file(&folder.database())?;
+        folder.secret()?;
+        Ok(folder)
     }
 
     /// The folder when none is named: `$FERNAMT_DATA`; the folder that systemd gives
@@ -80,7 +119,7 @@ impl DataFolder {
     /// # Errors
     /// [`FolderError::NoLocation`].
     pub fn default_location() -> Result<PathBuf, FolderError> {
-        todo!()
+        location::Surroundings::of_this_process().data_folder()
     }
 
     /// Makes this process the one exchange of the folder.
@@ -88,7 +127,19 @@ impl DataFolder {
     /// # Errors
     /// [`FolderError::InUse`] names the process that is it.
     pub fn lock(&self) -> Result<ExchangeLock, FolderError> {
-        todo!()
+        let path = self.path.join("lock");
+        let mut file = create_file(&path)?;
+        if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            if error != rustix::io::Errno::WOULDBLOCK {
+                return Err(FolderError::from_io(&path, error.into()));
+            }
+            return Err(FolderError::InUse {
+                path: self.path.clone(),
+                pid: holder(&mut file),
+            });
+        }
+        write_holder(&mut file).map_err(|error| FolderError::from_io(&path, error))?;
+        Ok(ExchangeLock { _file: file })
     }
 
     /// The folder itself.
@@ -121,7 +172,46 @@ impl DataFolder {
     ///
     /// # Errors
     /// The file cannot be read or is damaged.
-    pub fn secret(&self) -> Result<[u8; 32], FolderError> {
-        todo!()
+    pub fn secret(&self) -> Result<[u8; secret::LENGTH], FolderError> {
+        secret::read_or_make(&self.path)
     }
+}
+
+/// Creates a folder that only its owner can enter; leaves one that exists as it is.
+fn create_private(path: &Path) -> Result<(), FolderError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => FolderError::NotADirectory {
+                path: path.to_owned(),
+            },
+            _ => FolderError::from_io(path, error),
+        })
+}
+
+/// Opens a file, creating it readable by its owner only. SQLite gives the files beside its database
+/// the permissions of the database, so that creating this one privately covers all.
+fn create_file(path: &Path) -> Result<File, FolderError> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| FolderError::from_io(path, error))
+}
+
+fn holder(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn write_holder(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
 }

@@ -14,11 +14,13 @@
 #![forbid(unsafe_code)]
 
 pub mod bindings;
+mod clock;
 pub mod csv;
 pub mod desired;
 pub mod error;
 pub mod folder;
 pub mod journal;
+mod payload;
 pub mod records;
 
 pub use bindings::BindingJournal;

@@ -4,146 +4,59 @@
 use std::collections::BTreeMap;
 
 use fernamt_charging::{CallRecord, CallReference};
-use fernamt_exchange::directory::Device;
 use fernamt_exchange::journal::Entry;
 use fernamt_exchange::registrar::BindingsOf;
 use fernamt_numbering::E164;
-use fernamt_sip::digest::Ha1;
-use fernamt_sip::time::UnixTime;
 
+use crate::clock;
+use crate::csv::{self, CsvError, Row};
 use crate::desired::{Change, Desired};
 use crate::error::StoreError;
 use crate::folder::DataFolder;
 
-/// The digest realm where the setting is not made.
-pub const DEFAULT_REALM: &str = "fernamt";
+mod apply;
+pub(crate) mod binding;
+pub(crate) mod bulk;
+pub(crate) mod call;
+mod changes;
+pub(crate) mod database;
+mod device;
+mod edit;
+mod import;
+mod query;
+mod setting;
+#[cfg(test)]
+mod tests;
 
-/// The records of one installation. Cheap to clone; many processes may have one at a time.
+pub use changes::{DeviceChanges, Revision};
+pub use device::{
+    DeviceUpdate, MAX_NUMBERS_PER_DEVICE, MAX_TEXT_BYTES, NewDevice, Secret, StoredDevice,
+};
+pub use edit::MAX_DEVICES;
+pub use query::{CallCursor, CallPage, CallQuery, DEFAULT_PAGE, MAX_PAGE};
+pub use setting::{DEFAULT_REALM, Setting};
+
+use database::{Database, Failure};
+use edit::Edit;
+
+/// How many devices one page may have.
+pub const MAX_DEVICE_PAGE: usize = 10_000;
+
+/// The records of one installation. Cheap to clone; many processes may have them open at a time.
 #[derive(Clone, Debug)]
-pub struct Records {}
-
-/// Counts changes of devices, numbers and settings; never goes back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Revision(pub u64);
-
-/// What can be set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Setting {
-    /// The digest realm. Cannot be changed while devices have hashes of the old one.
-    Realm,
+pub struct Records {
+    database: Database,
 }
 
-/// How a device proves who it is.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Secret {
-    /// A password, of which only hashes are kept.
-    Password(Box<str>),
-    /// The hashes themselves.
-    Hashes {
-        /// The realm they were made for.
-        realm: Box<str>,
-        /// The hashes.
-        ha1: Ha1,
-    },
-}
-
-/// A device to be added.
-#[derive(Clone, Debug)]
-pub struct NewDevice {
-    /// User name; any text.
-    pub user: Box<str>,
-    /// Name for people.
-    pub name: Option<Box<str>>,
-    /// Numbers that reach it; the first is shown when it calls.
-    pub numbers: Vec<E164>,
-    /// Whether media may flow directly.
-    pub direct_media: bool,
-    /// Its password.
-    pub secret: Secret,
-}
-
-/// What to change of a device; `None` leaves as it is.
-#[derive(Clone, Debug, Default)]
-pub struct DeviceUpdate {
-    /// Name for people; `Some(None)` removes it.
-    pub name: Option<Option<Box<str>>>,
-    /// All its numbers.
-    pub numbers: Option<Vec<E164>>,
-    /// Whether media may flow directly.
-    pub direct_media: Option<bool>,
-    /// Its password.
-    pub secret: Option<Secret>,
-}
-
-/// A device as it is recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredDevice {
-    /// The device as the exchange sees it.
-    pub device: Device,
-    /// The realm for which its hashes were made.
-    pub realm: Box<str>,
-    /// When it was added.
-    pub created: UnixTime,
-    /// When it was last changed.
-    pub updated: UnixTime,
-}
-
-/// What has become of devices since a revision.
-#[derive(Clone, Debug, Default)]
-pub struct DeviceChanges {
-    /// Where the records are now; ask from here the next time.
-    pub revision: Revision,
-    /// These are all the devices there are: forget every other. Otherwise only what has changed.
-    pub complete: bool,
-    /// Devices added or changed.
-    pub changed: Vec<StoredDevice>,
-    /// User names of devices removed.
-    pub removed: Vec<Box<str>>,
-}
-
-/// Which call records. All conditions must hold.
-#[derive(Clone, Debug, Default)]
-pub struct CallQuery {
-    /// Calls that came in at this time or later.
-    pub since: Option<UnixTime>,
-    /// Calls that came in before this time.
-    pub until: Option<UnixTime>,
-    /// Calls in which a party has exactly this number, name or user name (shown, dialled or reached).
-    pub number: Option<Box<str>>,
-    /// The call with this Call-ID on any of its legs.
-    pub sip_call_id: Option<Box<str>>,
-    /// Only calls older than this place in the list.
-    pub before: Option<CallCursor>,
-    /// At most so many; `None`: [`DEFAULT_PAGE`], at most [`MAX_PAGE`].
-    pub limit: Option<usize>,
-}
-
-/// How many call records one page has where nothing is said.
-pub const DEFAULT_PAGE: usize = 100;
-/// How many call records one page may have.
-pub const MAX_PAGE: usize = 10_000;
-
-/// A place in the list of call records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CallCursor(pub(crate) i64);
-
-/// A page of call records.
-#[derive(Clone, Debug, Default)]
-pub struct CallPage {
-    /// The newest records that were asked for, newest last, in the order in which the calls ended.
-    pub records: Vec<CallRecord>,
-    /// Where the page before this one ends; `None`: there are no older ones.
-    pub older: Option<CallCursor>,
-}
-
-#[expect(clippy::unused_async, unused_variables, reason = "filled next")]
 impl Records {
     /// Opens the database of the folder; creates it and brings its schema up to date.
     ///
     /// # Errors
     /// It is damaged, newer than the program, not writable, or the disk is full.
     pub async fn open(folder: &DataFolder) -> Result<Records, StoreError> {
-        todo!()
+        Database::open(folder)
+            .await
+            .map(|database| Records { database })
     }
 
     /// Looks for damage: all of a small database, of a large one the tables without which nothing
@@ -152,7 +65,7 @@ impl Records {
     /// # Errors
     /// [`StoreError::Corrupt`].
     pub async fn check(&self) -> Result<(), StoreError> {
-        todo!()
+        self.database.check().await
     }
 
     /// Where the records are; cheap.
@@ -160,7 +73,9 @@ impl Records {
     /// # Errors
     /// The database cannot be read.
     pub async fn revision(&self) -> Result<Revision, StoreError> {
-        todo!()
+        let mut connection = self.database.connection().await?;
+        let found = changes::revision(&mut connection).await;
+        self.named(found)
     }
 
     /// The digest realm.
@@ -168,7 +83,9 @@ impl Records {
     /// # Errors
     /// The database cannot be read.
     pub async fn realm(&self) -> Result<Box<str>, StoreError> {
-        todo!()
+        let mut connection = self.database.connection().await?;
+        let found = setting::realm(&mut connection).await;
+        self.named(found)
     }
 
     /// All settings that were made.
@@ -176,7 +93,9 @@ impl Records {
     /// # Errors
     /// The database cannot be read.
     pub async fn settings(&self) -> Result<BTreeMap<Setting, Box<str>>, StoreError> {
-        todo!()
+        let mut connection = self.database.connection().await?;
+        let found = setting::all(&mut connection).await;
+        self.named(found)
     }
 
     /// Makes a setting.
@@ -184,7 +103,14 @@ impl Records {
     /// # Errors
     /// [`StoreError::InvalidSetting`], or the database cannot be written.
     pub async fn set(&self, setting: Setting, value: &str) -> Result<(), StoreError> {
-        todo!()
+        let mut change = self.database.change().await?;
+        let done = async {
+            let mut edit = Edit::begin(&mut change, clock::now()).await?;
+            edit.set(setting, value).await?;
+            edit.check_realm().await
+        };
+        self.named(done.await)?;
+        self.database.commit(change).await
     }
 
     /// Adds a device.
@@ -192,7 +118,16 @@ impl Records {
     /// # Errors
     /// It exists, a number is taken, a value is wrong, or the database cannot be written.
     pub async fn add_device(&self, device: NewDevice) -> Result<StoredDevice, StoreError> {
-        todo!()
+        let mut change = self.database.change().await?;
+        let done = async {
+            Edit::begin(&mut change, clock::now())
+                .await?
+                .add(&device)
+                .await
+        };
+        let stored = self.named(done.await)?;
+        self.database.commit(change).await?;
+        Ok(stored)
     }
 
     /// Changes a device.
@@ -204,7 +139,16 @@ impl Records {
         user: &str,
         update: DeviceUpdate,
     ) -> Result<StoredDevice, StoreError> {
-        todo!()
+        let mut change = self.database.change().await?;
+        let done = async {
+            Edit::begin(&mut change, clock::now())
+                .await?
+                .update(user, &update)
+                .await
+        };
+        let stored = self.named(done.await)?;
+        self.database.commit(change).await?;
+        Ok(stored)
     }
 
     /// Removes a device with its numbers.
@@ -212,7 +156,14 @@ impl Records {
     /// # Errors
     /// There is none, or the database cannot be written.
     pub async fn remove_device(&self, user: &str) -> Result<(), StoreError> {
-        todo!()
+        let mut change = self.database.change().await?;
+        let done = async {
+            let mut edit = Edit::begin(&mut change, clock::now()).await?;
+            edit.remove(user).await?;
+            edit.forget_old_removals().await
+        };
+        self.named(done.await)?;
+        self.database.commit(change).await
     }
 
     /// The device with this user name.
@@ -220,7 +171,9 @@ impl Records {
     /// # Errors
     /// The database cannot be read.
     pub async fn device(&self, user: &str) -> Result<Option<StoredDevice>, StoreError> {
-        todo!()
+        let mut connection = self.database.connection().await?;
+        let found = device::find(&mut connection, user).await;
+        Ok(self.named(found)?.map(|found| found.stored))
     }
 
     /// The device that this number reaches.
@@ -228,10 +181,13 @@ impl Records {
     /// # Errors
     /// The database cannot be read.
     pub async fn device_by_number(&self, number: E164) -> Result<Option<StoredDevice>, StoreError> {
-        todo!()
+        let mut connection = self.database.connection().await?;
+        let found = device::find_by_number(&mut connection, number).await;
+        Ok(self.named(found)?.map(|found| found.stored))
     }
 
-    /// Devices by user name, at most `limit`, those behind `after`.
+    /// Devices in the order of their user names, those behind `after`; at most `limit`, never more
+    /// than [`MAX_DEVICE_PAGE`].
     ///
     /// # Errors
     /// The database cannot be read.
@@ -240,7 +196,14 @@ impl Records {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<StoredDevice>, StoreError> {
-        todo!()
+        let limit = limit.min(MAX_DEVICE_PAGE) as i64;
+        let mut connection = self.database.connection().await?;
+        let found = device::page(&mut connection, after, limit).await;
+        Ok(self
+            .named(found)?
+            .into_iter()
+            .map(|found| found.stored)
+            .collect())
     }
 
     /// How many devices there are.
@@ -248,7 +211,9 @@ impl Records {
     /// # Errors
     /// The database cannot be read.
     pub async fn device_count(&self) -> Result<u64, StoreError> {
-        todo!()
+        let mut connection = self.database.connection().await?;
+        let found = import::count(&mut connection).await;
+        self.named(found)
     }
 
     /// Adds many devices, all or none. `progress` is told how many are done.
@@ -260,7 +225,47 @@ impl Records {
         devices: Vec<NewDevice>,
         progress: impl FnMut(usize) + Send,
     ) -> Result<(), StoreError> {
-        todo!()
+        self.import_at_most(MAX_DEVICES, &devices, progress).await
+    }
+
+    /// Adds the devices of a list in CSV form (see [`crate::csv`]), all or none; says how many.
+    ///
+    /// # Errors
+    /// [`StoreError::Csv`] names the line that is wrong; then nothing was added.
+    pub async fn import_csv(
+        &self,
+        text: &[u8],
+        progress: impl FnMut(usize) + Send,
+    ) -> Result<usize, StoreError> {
+        let rows = csv::parse(text)?;
+        let (lines, devices): (Vec<u64>, Vec<NewDevice>) = rows
+            .into_iter()
+            .map(|Row { line, device }| (line, device))
+            .unzip();
+        match self.import_at_most(MAX_DEVICES, &devices, progress).await {
+            Ok(()) => Ok(devices.len()),
+            Err(error) => Err(
+                match import::culprit(&devices, &error).and_then(|at| lines.get(at)) {
+                    Some(line) => CsvError::new(*line, error.to_string()).into(),
+                    None => error,
+                },
+            ),
+        }
+    }
+
+    async fn import_at_most(
+        &self,
+        limit: u64,
+        devices: &[NewDevice],
+        progress: impl FnMut(usize) + Send,
+    ) -> Result<(), StoreError> {
+        let mut change = self.database.change().await?;
+        let done = async {
+            let mut edit = Edit::begin(&mut change, clock::now()).await?;
+            edit.import(devices, limit, progress).await
+        };
+        self.named(done.await)?;
+        self.database.commit(change).await
     }
 
     /// What has become of devices since `since`; everything for `Revision(0)`.
@@ -271,7 +276,9 @@ impl Records {
         &self,
         since: Revision,
     ) -> Result<DeviceChanges, StoreError> {
-        todo!()
+        let mut snapshot = self.database.snapshot().await?;
+        let found = changes::since(&mut snapshot, since).await;
+        self.named(found)
     }
 
     /// Call records.
@@ -279,7 +286,9 @@ impl Records {
     /// # Errors
     /// The database cannot be read.
     pub async fn calls(&self, query: &CallQuery) -> Result<CallPage, StoreError> {
-        todo!()
+        let mut snapshot = self.database.snapshot().await?;
+        let found = query::page(&mut snapshot, query).await;
+        self.named(found)
     }
 
     /// The record of one call.
@@ -287,7 +296,9 @@ impl Records {
     /// # Errors
     /// The database cannot be read.
     pub async fn call(&self, call: CallReference) -> Result<Option<CallRecord>, StoreError> {
-        todo!()
+        let mut snapshot = self.database.snapshot().await?;
+        let found = query::record(&mut snapshot, call).await;
+        self.named(found)
     }
 
     /// The course of one call.
@@ -298,7 +309,9 @@ impl Records {
         &self,
         call: CallReference,
     ) -> Result<Option<Vec<Entry>>, StoreError> {
-        todo!()
+        let mut snapshot = self.database.snapshot().await?;
+        let found = query::journal(&mut snapshot, call).await;
+        self.named(found)
     }
 
     /// The bindings as last written; a running exchange knows newer ones.
@@ -306,7 +319,9 @@ impl Records {
     /// # Errors
     /// The database cannot be read.
     pub async fn bindings(&self) -> Result<Vec<BindingsOf>, StoreError> {
-        todo!()
+        let mut connection = self.database.connection().await?;
+        let found = binding::all(&mut connection, clock::now()).await;
+        self.named(found)
     }
 
     /// Makes the state what is wanted, in one transaction, and says what it changed; with `dry_run`
@@ -315,7 +330,17 @@ impl Records {
     /// # Errors
     /// Something wanted is not possible; then nothing was changed.
     pub async fn apply(&self, desired: &Desired, dry_run: bool) -> Result<Vec<Change>, StoreError> {
-        todo!()
+        let mut change = self.database.change().await?;
+        let done = async {
+            let mut edit = Edit::begin(&mut change, clock::now()).await?;
+            apply::apply(&mut edit, desired).await
+        };
+        let changes = self.named(done.await)?;
+        // Nothing to change is no change: a running exchange need not look.
+        if !dry_run && !changes.is_empty() {
+            self.database.commit(change).await?;
+        }
+        Ok(changes)
     }
 
     /// The state as [`Records::apply`] takes it.
@@ -323,12 +348,12 @@ impl Records {
     /// # Errors
     /// The database cannot be read.
     pub async fn export(&self) -> Result<Desired, StoreError> {
-        todo!()
+        let mut snapshot = self.database.snapshot().await?;
+        let found = apply::export(&mut snapshot).await;
+        self.named(found)
     }
-}
 
-impl core::fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        formatter.write_str("Secret(…)")
+    fn named<T>(&self, result: Result<T, Failure>) -> Result<T, StoreError> {
+        result.map_err(|failure| self.database.named(failure))
     }
 }
