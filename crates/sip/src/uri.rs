@@ -10,7 +10,7 @@ pub use host::Host;
 pub(crate) use host::split_host_port;
 
 use crate::header::Params;
-use crate::limits::MAX_URI_BYTES;
+use crate::limits::{MAX_PARAMETERS, MAX_URI_BYTES};
 use crate::text;
 
 /// Which kind of URI it is.
@@ -44,7 +44,7 @@ pub enum UriError {
     /// Host or port are malformed.
     #[error("URI with a malformed host or port")]
     Host,
-    /// Parameters are malformed.
+    /// Parameters are malformed, or more than [`MAX_PARAMETERS`]; the same for header fields.
     #[error("URI with malformed parameters")]
     Parameter,
     /// Not a telephone number.
@@ -121,10 +121,8 @@ impl<'a> Uri<'a> {
             return Err(UriError::User);
         }
         let params = Params::new(params);
-        if !params
-            .iter()
-            .all(|param| !param.name.is_empty() && param.value != Some(""))
-        {
+        let few_headers = headers.bytes().filter(|byte| *byte == b'&').count() < MAX_PARAMETERS;
+        if !few_headers || !params_are_right(params, |name| !name.is_empty()) {
             return Err(UriError::Parameter);
         }
         let (user, password) = match user_info {
@@ -162,10 +160,7 @@ impl<'a> Uri<'a> {
             return Err(UriError::Number);
         }
         let params = Params::new(params);
-        if !params
-            .iter()
-            .all(|param| text::is_token(param.name) && param.value != Some(""))
-        {
+        if !params_are_right(params, text::is_token) {
             return Err(UriError::Parameter);
         }
         Ok(Uri {
@@ -255,6 +250,13 @@ impl<'a> Uri<'a> {
     pub fn is_equivalent(&self, other: &Uri<'_>) -> bool {
         compare::are_equivalent(self, other)
     }
+}
+
+/// Whether there are not too many parameters, and each has a right name and no empty value.
+fn params_are_right(params: Params<'_>, is_name: impl Fn(&str) -> bool) -> bool {
+    params.iter().enumerate().all(|(position, param)| {
+        position < MAX_PARAMETERS && is_name(param.name) && param.value != Some("")
+    })
 }
 
 impl Scheme {

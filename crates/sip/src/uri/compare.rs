@@ -55,19 +55,23 @@ fn same_value(one: &Param<'_>, other: &Param<'_>) -> bool {
     same_any_case(one.value.unwrap_or(""), other.value.unwrap_or(""))
 }
 
-fn find_same_name<'a>(params: Params<'a>, wanted: &Param<'_>) -> Option<Param<'a>> {
-    params
+/// Whether `params` holds `wanted` with the same value; `None` when it holds no such name.
+fn holds(params: Params<'_>, wanted: &Param<'_>) -> Option<bool> {
+    let mut named = params
         .iter()
-        .find(|param| same_any_case(param.name, wanted.name))
+        .filter(|param| same_any_case(param.name, wanted.name))
+        .peekable();
+    named.peek()?;
+    Some(named.any(|param| same_value(&param, wanted)))
 }
 
 /// A parameter in both must have the same value; those that change what is reached must be in both
 /// or in none.
 fn params_agree(one: Params<'_>, other: Params<'_>) -> bool {
     const DECISIVE: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
-    one.iter().all(|param| match find_same_name(other, &param) {
-        Some(found) => same_value(&param, &found),
-        None => !DECISIVE.iter().any(|name| same_any_case(param.name, name)),
+    one.iter().all(|param| {
+        holds(other, &param)
+            .unwrap_or_else(|| !DECISIVE.iter().any(|name| same_any_case(param.name, name)))
     })
 }
 
@@ -96,6 +100,5 @@ fn is_global(uri: &Uri<'_>) -> bool {
 
 /// All parameters of a telephone number count, in any order.
 fn tel_params_agree(one: Params<'_>, other: Params<'_>) -> bool {
-    one.iter()
-        .all(|param| find_same_name(other, &param).is_some_and(|found| same_value(&param, &found)))
+    one.iter().all(|param| holds(other, &param) == Some(true))
 }

@@ -117,6 +117,17 @@ fn via_uri_crash() {
     let longest = format!("sip:{}@a", "u".repeat(MAX_URI_BYTES - 6));
     assert!(Uri::parse(&longest).is_ok());
     assert_eq!(Uri::parse(&format!("{longest}b")), Err(UriError::TooLong));
+    for (one, separator) in [(";a", ""), ("a=b", "&")] {
+        let many = |count: usize| [one].repeat(count).join(separator);
+        let start = if separator.is_empty() {
+            "sip:a"
+        } else {
+            "sip:a?"
+        };
+        assert!(Uri::parse(&format!("{start}{}", many(MAX_PARAMETERS))).is_ok());
+        let above = format!("{start}{}", many(MAX_PARAMETERS + 1));
+        assert_eq!(Uri::parse(&above), Err(UriError::Parameter));
+    }
 }
 
 #[test]
