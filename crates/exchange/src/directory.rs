@@ -8,6 +8,8 @@ use fernamt_sip::digest::Ha1;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
+use crate::routing::{Dialled, MAX_DIALLED_BYTES};
+
 /// Something that registers and is called: a phone, an adapter, a program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
@@ -60,6 +62,20 @@ impl Directory {
     /// The device that this number reaches.
     pub fn by_number(&self, number: &E164) -> Option<&Arc<Device>> {
         self.numbers.get(number)
+    }
+
+    /// The device that is meant by what was dialled, the user part of a URI, unescaped, or a whole
+    /// `tel` URI: the one with exactly this user name, otherwise the one with this number, read as
+    /// dialled in the country with this code.
+    pub fn destination(&self, dialled: &str, country_code: Option<&str>) -> Option<Arc<Device>> {
+        if dialled.len() > MAX_DIALLED_BYTES {
+            return None;
+        }
+        let device = self.device(dialled).or_else(|| match Dialled::of(dialled, country_code) {
+            Dialled::Number(number) => self.by_number(&number),
+            Dialled::National | Dialled::Name => None,
+        });
+        device.cloned()
     }
 
     /// All devices, in no particular order.

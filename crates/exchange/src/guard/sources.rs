@@ -45,6 +45,11 @@ impl<K: Copy + Eq + Hash, V: Copy> Sources<K, V> {
         self.index.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
     /// The value of `key`, which is the one seen last from now on; a new one where there is none.
     pub(super) fn entry(&mut self, key: K, new: impl FnOnce() -> V) -> &mut V {
         let slot = match self.find(key) {

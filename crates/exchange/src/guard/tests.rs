@@ -279,5 +279,5 @@ fn the_source_seen_longest_ago_goes() {
         sources.entry(key, || 0);
         assert!(sources.len() <= 3);
     }
-    assert_eq!(sources.slots.len(), 3);
+    assert_eq!(sources.slots(), 3);
 }

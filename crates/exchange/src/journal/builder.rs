@@ -177,10 +177,13 @@ impl Journal {
             entries.push(entry);
         }
         if self.left_out > 0 {
-            let why = format!(
-                "{} entries were left out here: the journal was full.",
-                self.left_out
-            );
+            let count = self.left_out;
+            let were = if count == 1 {
+                "entry was"
+            } else {
+                "entries were"
+            };
+            let why = format!("{count} {were} left out here: the journal was full.");
             entries.push(Entry {
                 at,
                 event: Event::Decided { why: why.into() },

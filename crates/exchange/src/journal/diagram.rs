@@ -1,5 +1,7 @@
 //! A journal as columns and rows: what the ladder and the picture have in common.
 
+use core::time::Duration;
+
 use fernamt_sip::time::UnixTime;
 
 use super::words::plain;
@@ -8,6 +10,9 @@ use crate::cause::Cause;
 
 /// The column of the exchange: between the caller and everybody else.
 pub(super) const EXCHANGE: usize = 1;
+
+/// A pause that is worth some room.
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 /// Most columns that are drawn; further parties share the last one.
 const MAX_COLUMNS: usize = 12;
@@ -80,7 +85,24 @@ impl Diagram {
         for entry in entries {
             diagram.add(entry);
         }
+        diagram.number_namesakes();
         diagram
+    }
+
+    /// Two phones of one device get numbers, so that they can be told apart.
+    fn number_namesakes(&mut self) {
+        let names: Vec<String> = self
+            .columns
+            .iter()
+            .map(|column| column.name.clone())
+            .collect();
+        for (number, column) in self.columns.iter_mut().enumerate() {
+            let same = |name: &&String| **name == column.name;
+            if names.iter().filter(same).count() > 1 {
+                let before = names.iter().take(number).filter(same).count();
+                column.name = format!("{} ({})", column.name, before + 1);
+            }
+        }
     }
 
     pub(super) fn start(&self) -> Option<UnixTime> {

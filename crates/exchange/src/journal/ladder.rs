@@ -1,19 +1,23 @@
 //! A journal as a ladder diagram for a terminal: one column a party, arrows for messages, notes
 //! beside the lines.
 
-use core::time::Duration;
-
 use fernamt_sip::time::UnixTime;
 
 use super::Entry;
-use super::diagram::{Diagram, EXCHANGE, Kind, Row};
+use super::diagram::{Diagram, EXCHANGE, Kind, PAUSE, Row};
 use super::words::{cell, cells, shorten, since_start, wrap};
 
-/// A pause that is worth an empty line.
-const PAUSE: Duration = Duration::from_millis(500);
+/// How wide a diagram is that has so many columns that they would need more.
+const WIDTH_CELLS: usize = 120;
 
 /// Room to the right of the last column, for notes.
-const RIGHT_CELLS: usize = 26;
+const RIGHT_CELLS: usize = 24;
+
+/// How far columns stand apart at least: narrower, a message would not fit between them.
+const MIN_SPACING_CELLS: usize = 21;
+
+/// How far columns stand apart at most.
+const MAX_SPACING_CELLS: usize = 32;
 
 /// The journal as a ladder diagram in Unicode, 80 to 120 columns wide for up to four parties.
 pub fn ladder(entries: &[Entry]) -> String {
@@ -61,13 +65,12 @@ impl Layout {
             .iter()
             .map(|row| cells(&since_start(start, row.at())));
         let gutter = times.max().unwrap_or(0).max(6) + 1;
-        let spacing = match diagram.columns.len() {
-            ..=3 => 32,
-            4 => 26,
-            _ => 22,
-        };
+        let first = gutter + 3;
+        let gaps = diagram.columns.len().saturating_sub(1).max(1);
+        let room = WIDTH_CELLS.saturating_sub(first + RIGHT_CELLS);
+        let spacing = (room / gaps).clamp(MIN_SPACING_CELLS, MAX_SPACING_CELLS);
         let lines: Vec<usize> = (0..diagram.columns.len())
-            .map(|column| gutter + 3 + column * spacing)
+            .map(|column| first + column * spacing)
             .collect();
         let width = lines.last().map_or(0, |last| last + RIGHT_CELLS);
         Layout {
@@ -125,7 +128,7 @@ impl Picture {
             let crossing = self.layout.lines.contains(&at);
             line.put(at, if crossing { "┼" } else { "─" });
         }
-        let label = format!(" {} ", shorten(message, room.saturating_sub(6)));
+        let label = format!(" {} ", shorten(message, room.saturating_sub(4)));
         if to > from {
             line.put(end - 1, "▶");
             line.put(start + 1, &label);

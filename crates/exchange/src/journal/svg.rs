@@ -3,35 +3,43 @@
 use core::fmt::{self, Write as _};
 
 use super::Entry;
-use super::diagram::{Diagram, EXCHANGE, Kind, Row};
+use super::diagram::{Diagram, EXCHANGE, Kind, PAUSE, Row};
 use super::words::{cells, shorten, since_start, wrap};
 
-const SPACING: usize = 270;
-const LEFT: usize = 180;
-const RIGHT: usize = 170;
+const SPACING: usize = 300;
+const LEFT: usize = 215;
+const RIGHT: usize = 150;
 const HEAD: usize = 84;
 const ARROW_HEIGHT: usize = 40;
+const PAUSE_HEIGHT: usize = 18;
 const BODY_LINE: usize = 15;
 const NOTE_LINE: usize = 16;
-const NOTE_WIDTH: usize = 300;
+const NOTE_WIDTH: usize = 340;
+const SIDE_NOTE_WIDTH: usize = 250;
 /// Mean widths of a character in hundredths of a pixel, a little too wide rather than too narrow.
-const TEXT_CHARACTER: usize = 640;
-const SMALL_CHARACTER: usize = 600;
+const TEXT_CHARACTER: usize = 830;
+const SMALL_CHARACTER: usize = 690;
 
+/// Plain colours first, which every viewer understands; browsers in the dark take the second ones.
 const STYLE: &str = "\
-.fa{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;\
---ink:#1c2733;--soft:#5b6b7b;--line:#c3ccd6;--back:#ffffff;--in:#0b63b5;--out:#0b63b5;\
---fail:#b3261e;--note:#f3f5f8;--good:#1d7a46}\
-@media(prefers-color-scheme:dark){.fa{--ink:#e6ebf0;--soft:#9aa8b6;--line:#465361;--back:#14191f;\
---in:#6cb4ff;--out:#6cb4ff;--fail:#ff8a80;--note:#202832;--good:#62c98e}}\
-.fa .back{fill:var(--back)}.fa text{fill:var(--ink)}.fa .small{font-size:11.5px;fill:var(--soft)}\
-.fa .name{font-size:15px;font-weight:600}.fa .time{font-size:11.5px;fill:var(--soft);\
-font-variant-numeric:tabular-nums}.fa .life{stroke:var(--line);stroke-width:1.5}\
-.fa .arrow{stroke:var(--in);stroke-width:1.6}.fa .tip{fill:var(--in)}\
-.fa .bad .arrow{stroke:var(--fail)}.fa .bad .tip{fill:var(--fail)}.fa .bad .message{fill:var(--fail)}\
-.fa .good .arrow{stroke:var(--good)}.fa .good .tip{fill:var(--good)}\
-.fa .message{font-weight:600}.fa .box{fill:var(--note);stroke:var(--line)}\
-.fa .media .box{stroke-dasharray:4 3}.fa .end .box{stroke:var(--ink);stroke-width:1.5}";
+.fa{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;font-size:13px}\
+.fa .back{fill:#ffffff}.fa text{fill:#1c2733}\
+.fa .small{font-size:11.5px;fill:#526170}.fa .name{font-size:15px;font-weight:600}\
+.fa .time{font-size:11.5px;fill:#526170;font-variant-numeric:tabular-nums}\
+.fa .note text{font-size:11.5px}.fa .message{font-weight:600}\
+.fa .life{stroke:#c8d0d9;stroke-width:1.5}\
+.fa .arrow{stroke:#0b63b5;stroke-width:1.6}.fa .tip{fill:#0b63b5}\
+.fa .bad .arrow{stroke:#b3261e}.fa .bad .tip,.fa .bad .message{fill:#b3261e}\
+.fa .good .arrow{stroke:#1d7a46}.fa .good .tip,.fa .good .message{fill:#1d7a46}\
+.fa .box{fill:#f3f5f8;stroke:#c8d0d9}.fa .media .box{fill:#ffffff;stroke-dasharray:4 3}\
+.fa .end .box,.fa .restart .box{stroke:#1c2733;stroke-width:1.5}\
+@media(prefers-color-scheme:dark){\
+.fa .back{fill:#14191f}.fa text{fill:#e6ebf0}.fa .small,.fa .time{fill:#9aa8b6}\
+.fa .note text{fill:#e6ebf0}.fa .life{stroke:#465361}.fa .arrow{stroke:#6cb4ff}.fa .tip{fill:#6cb4ff}\
+.fa .bad .arrow{stroke:#ff8a80}.fa .bad .tip,.fa .bad .message{fill:#ff8a80}\
+.fa .good .arrow{stroke:#62c98e}.fa .good .tip,.fa .good .message{fill:#62c98e}\
+.fa .box{fill:#202832;stroke:#465361}.fa .media .box{fill:#14191f}\
+.fa .end .box,.fa .restart .box{stroke:#e6ebf0}}";
 
 /// The journal as an SVG picture.
 ///
@@ -44,13 +52,18 @@ pub fn svg(entries: &[Entry]) -> String {
     };
     let start = diagram.start().unwrap_or_default();
     let mut shown = String::new();
+    let mut before = start;
     for row in &diagram.rows {
+        if row.at().since(before) >= PAUSE {
+            drawing.y += PAUSE_HEIGHT;
+        }
+        before = row.at();
         let time = since_start(start, row.at());
         if time != shown {
             drawing.time(&time);
         }
         shown = time;
-        drawing.row(&diagram, row);
+        drawing.row(row);
     }
     frame(&diagram, &drawing)
 }
@@ -105,7 +118,7 @@ impl Drawing {
         );
     }
 
-    fn row(&mut self, diagram: &Diagram, row: &Row) {
+    fn row(&mut self, row: &Row) {
         match row {
             Row::Arrow {
                 from,
@@ -117,7 +130,7 @@ impl Drawing {
             Row::Note {
                 column, kind, text, ..
             } => {
-                self.note(diagram.columns.len(), *column, *kind, text);
+                self.note(*column, *kind, text);
             }
         }
     }
@@ -136,8 +149,10 @@ impl Drawing {
                 x2 + 8,
             )
         };
-        let room = (x1.abs_diff(x2) - 24) * 100;
-        let middle = usize::midpoint(x1, x2);
+        // The words stand between the exchange and its neighbour, where no other line crosses them.
+        let room = (SPACING - 24) * 100;
+        let left_of_words = if from.max(to) > EXCHANGE { EXCHANGE } else { 0 };
+        let middle = column_x(left_of_words) + SPACING / 2;
         let _ = writeln!(
             self.body,
             "<g class=\"{}\"><line class=\"arrow\" x1=\"{x1}\" y1=\"{y}\" x2=\"{shaft_end}\" y2=\"{y}\"/>\
@@ -162,11 +177,11 @@ impl Drawing {
         }
     }
 
-    fn note(&mut self, columns: usize, column: usize, kind: Kind, text: &str) {
-        let width = if column == EXCHANGE || columns < 2 {
+    fn note(&mut self, column: usize, kind: Kind, text: &str) {
+        let width = if column == EXCHANGE {
             NOTE_WIDTH
         } else {
-            NOTE_WIDTH - 60
+            SIDE_NOTE_WIDTH
         };
         let lines = wrap(text, (width - 24) * 100 / SMALL_CHARACTER);
         let widest = lines.iter().map(|line| cells(line)).max().unwrap_or(0);
@@ -176,10 +191,10 @@ impl Drawing {
         let left = x - width / 2;
         let top = self.y + 6;
         let class = match kind {
-            Kind::Decision => "decision",
-            Kind::Media => "media",
-            Kind::Restart => "restart",
-            Kind::End => "end",
+            Kind::Decision => "note",
+            Kind::Media => "note media",
+            Kind::Restart => "note restart",
+            Kind::End => "note end",
         };
         let _ = write!(
             self.body,
@@ -190,7 +205,7 @@ impl Drawing {
             let y = top + 17 + number * NOTE_LINE;
             let _ = write!(
                 self.body,
-                "<text class=\"small\" x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{}</text>",
+                "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{}</text>",
                 Xml(line)
             );
         }
@@ -199,9 +214,11 @@ impl Drawing {
     }
 }
 
-/// How an arrow looks: final failures stand out, and so do answers.
+/// How an arrow looks: answers stand out, and so do failures, but for a challenge and the end of a
+/// cancelled call, which are the usual course of things.
 fn class_of(message: &str) -> &'static str {
     match message.as_bytes() {
+        [b'4', b'0', b'1' | b'7', ..] | [b'4', b'8', b'7', ..] => "plain",
         [b'4'..=b'6', b'0'..=b'9', b'0'..=b'9', ..] => "bad",
         [b'2', b'0'..=b'9', b'0'..=b'9', ..] => "good",
         _ => "plain",

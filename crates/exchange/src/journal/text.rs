@@ -6,8 +6,11 @@ use fernamt_charging::{CallRecord, LegRole, Releaser};
 
 use super::Entry;
 use super::diagram::{Diagram, EXCHANGE, Row};
-use super::words::{cells, civil, duration, plain, since_start};
+use super::words::{cells, civil, duration, plain, since_start, wrap};
 use crate::cause::Cause;
+
+/// Where lines are broken.
+const WIDTH_CELLS: usize = 100;
 
 /// The journal of a call as text for people. No text of a peer can leave its line.
 pub fn text(entries: &[Entry], record: &CallRecord) -> String {
@@ -150,6 +153,9 @@ fn write_entries(text: &mut String, entries: &[Entry]) {
     for (time, who, what) in &lines {
         let indent = time_width.saturating_sub(cells(time));
         let gap = who_width.saturating_sub(cells(who));
-        let _ = writeln!(text, "  {:indent$}{time}  {who}{:gap$}  {what}", "", "");
+        let _ = write!(text, "  {:indent$}{time}  {who}{:gap$}  ", "", "");
+        let margin = time_width + who_width + 6;
+        let parts = wrap(what, WIDTH_CELLS.saturating_sub(margin));
+        let _ = writeln!(text, "{}", parts.join(&format!("\n{:margin$}", "")));
     }
 }
