@@ -3,15 +3,17 @@
 //!
 //! It works on decoded samples at 8,000 Hz, so packets of any length fit. Whoever pulls is the
 //! clock. In the adaptive mode the delay grows at once when packets come too late, by frames
-//! that the listener conceals, and shrinks slowly, by leaving out a quiet frame, when packets
+//! that the listener conceals, and shrinks slowly, by leaving out quiet frames, when packets
 //! have come early for a while. A clock that runs faster or slower at the sender is followed by
 //! the same means.
 
 mod ring;
+mod spread;
 
 use core::time::Duration;
 
 use self::ring::{CAPACITY, Ring};
+use self::spread::Spread;
 
 /// Samples of one frame: 20 ms at 8,000 Hz.
 pub const FRAME_SAMPLES: usize = 160;
@@ -24,8 +26,9 @@ pub const MAX_DELAY_FRAMES: u32 = 20;
 
 const FRAME: u32 = FRAME_SAMPLES as u32;
 
-/// Packets after which it is asked whether the delay can shrink.
-const SHRINK_WINDOW_PACKETS: u32 = 250;
+/// Packets in a row that come too late before the stream begins anew with the next: whatever the
+/// reason, silence for ever is no answer.
+const MAX_LATE_IN_A_ROW: u32 = 25;
 
 /// Pulls after which a loud frame is left out, when no quiet one came.
 const SHRINK_PATIENCE_PULLS: u32 = 50;
@@ -98,10 +101,12 @@ pub struct Playout {
     /// Behind the newest sample.
     newest_end: u32,
     target: u32,
+    spread: Spread,
+    /// Frames that are still to be put in, and to be left out.
     stretch_due: u32,
-    window_packets: u32,
-    window_least: i32,
-    shrink_waits: Option<u32>,
+    skip_due: u32,
+    skip_waits: u32,
+    late_in_a_row: u32,
     counters: Counters,
 }
 
@@ -124,10 +129,11 @@ impl Playout {
             talk_begin: 0,
             newest_end: 0,
             target: first * FRAME,
+            spread: Spread::new(),
             stretch_due: 0,
-            window_packets: 0,
-            window_least: i32::MAX,
-            shrink_waits: None,
+            skip_due: 0,
+            skip_waits: 0,
+            late_in_a_row: 0,
             counters: Counters::default(),
         }
     }
@@ -140,22 +146,23 @@ impl Playout {
         }
         let length = samples.len() as u32;
         if !self.started {
-            self.begin(timestamp);
-            self.store(timestamp, samples);
+            self.begin(timestamp, samples);
             return Inserted::InTime;
         }
         let ahead = timestamp.wrapping_sub(self.play).cast_signed();
-        if ahead.unsigned_abs() > (CAPACITY - MAX_PACKET_SAMPLES) as u32 {
+        let far_away = ahead.unsigned_abs() > (CAPACITY - MAX_PACKET_SAMPLES) as u32;
+        if far_away || self.late_in_a_row == MAX_LATE_IN_A_ROW {
             self.counters.restarts += 1;
-            self.begin(timestamp);
-            self.store(timestamp, samples);
+            self.begin(timestamp, samples);
             return Inserted::Restarted;
         }
         self.observe(ahead);
         if ahead.saturating_add_unsigned(length) <= 0 {
             self.counters.late_packets += 1;
+            self.late_in_a_row += 1;
             return Inserted::Late;
         }
+        self.late_in_a_row = 0;
         let talk_begins = marker && ahead >= 0 && !self.has_voice_ahead();
         if talk_begins && matches!(self.delay, Delay::Adaptive(..)) {
             // Nobody hears silence being longer or shorter.
@@ -170,16 +177,17 @@ impl Playout {
         Inserted::InTime
     }
 
-    fn begin(&mut self, timestamp: u32) {
+    fn begin(&mut self, timestamp: u32, samples: &[i16]) {
         self.ring.clear();
         self.started = true;
         self.play = timestamp.wrapping_sub(self.target);
         self.talk_begin = timestamp;
         self.newest_end = timestamp;
+        self.spread = Spread::new();
         self.stretch_due = 0;
-        self.window_packets = 0;
-        self.window_least = i32::MAX;
-        self.shrink_waits = None;
+        self.skip_due = 0;
+        self.late_in_a_row = 0;
+        self.store(timestamp, samples);
     }
 
     fn store(&mut self, timestamp: u32, samples: &[i16]) {
@@ -195,27 +203,25 @@ impl Playout {
         let Delay::Adaptive(_, most) = self.delay else {
             return;
         };
+        // What is due already counts: several packets may be late by one delay.
+        let ahead = ahead.saturating_add_unsigned(self.stretch_due * FRAME);
+        let window = self.spread.note(ahead);
         if ahead < 0 {
             let missing = ahead.unsigned_abs().div_ceil(FRAME);
-            let room = most.saturating_sub(self.target / FRAME);
-            // What is due already serves this packet, too: several may be late by one delay.
-            let more = missing.saturating_sub(self.stretch_due).min(room);
+            let room = (most * FRAME).saturating_sub(self.spread.most_ahead()) / FRAME;
+            let more = missing.min(room);
             self.stretch_due += more;
-            self.target += more * FRAME;
-            self.window_packets = 0;
-            self.window_least = i32::MAX;
-            self.shrink_waits = None;
-            return;
+            self.skip_due = 0;
+            self.spread.shift((more * FRAME).cast_signed());
+            self.target = self.target.max(self.spread.width()).min(most * FRAME);
         }
-        self.window_least = self.window_least.min(ahead);
-        self.window_packets += 1;
-        if self.window_packets == SHRINK_WINDOW_PACKETS {
+        if let Some(window) = window {
+            self.target = window
+                .width()
+                .next_multiple_of(FRAME)
+                .clamp(FRAME, most.max(1) * FRAME);
             // One frame has to stay, since pulls and packets come at different moments.
-            if self.window_least >= 2 * FRAME.cast_signed() {
-                self.shrink_waits = Some(0);
-            }
-            self.window_packets = 0;
-            self.window_least = i32::MAX;
+            self.skip_due = (window.least_ahead() / FRAME).saturating_sub(1);
         }
     }
 
@@ -246,19 +252,20 @@ impl Playout {
             return Played::Lost;
         }
         let played = self.take(frame);
-        let Some(waits) = self.shrink_waits else {
+        if self.skip_due == 0 {
             return played;
-        };
+        }
         let quiet = frame
             .iter()
             .all(|sample| sample.unsigned_abs() < QUIET_PEAK);
-        if !quiet && waits < SHRINK_PATIENCE_PULLS {
-            self.shrink_waits = Some(waits + 1);
+        if !quiet && self.skip_waits < SHRINK_PATIENCE_PULLS {
+            self.skip_waits += 1;
             return played;
         }
-        self.shrink_waits = None;
+        self.skip_waits = 0;
+        self.skip_due -= 1;
         self.counters.skipped_frames += 1;
-        self.target = self.target.saturating_sub(FRAME);
+        self.spread.shift(-FRAME.cast_signed());
         self.take(frame)
     }
 
