@@ -1,1 +1,15 @@
-//! A running exchange: sockets, TLS, DNS, timers and threads around the pure core; no telephony decisions
+//! A running exchange: sockets, TLS, DNS, timers and threads around the pure core. It moves bytes
+//! and deadlines between the operating system and one `Exchange` per core; there is no telephony
+//! decision here.
+
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod error;
+mod network;
+mod resolve;
+mod shard;
+mod transport;
+
+pub use config::NodeConfig;
+pub use error::NodeError;

@@ -1,0 +1,69 @@
+//! Shards: one thread per core that owns one exchange, its UDP sockets and its deadlines. A shard
+//! moves values between the operating system and the exchange and decides nothing.
+
+mod inbox;
+mod outbox;
+mod turn;
+
+use fernamt_exchange::Exchange;
+use fernamt_exchange::exchange::CallSummary;
+use fernamt_exchange::interface::{Answer, Event, Input, Output, Question, QuestionId, Write};
+use fernamt_exchange::media;
+use fernamt_sip::time::{Now, Time};
+use fernamt_sip::transport::ConnectionId;
+
+pub(crate) use self::inbox::{Inboxes, Item};
+pub(crate) use self::turn::{Counters, Parts, Shard};
+
+/// What a shard drives: the exchange, or a small double in tests of the transports.
+pub(crate) trait Core: Send {
+    /// Takes one input.
+    fn handle(&mut self, now: Now, input: Input<'_>);
+    /// Gives the next output until there is none.
+    fn poll(&mut self) -> Option<Output>;
+    /// When the next timer is due.
+    fn next_deadline(&self) -> Option<Time>;
+    /// Calls in progress.
+    fn calls(&self) -> Vec<CallSummary>;
+    /// The shard that a message belongs to.
+    fn shard_of(message: &[u8], shards: u16) -> u16
+    where
+        Self: Sized;
+}
+
+impl Core for Exchange {
+    fn handle(&mut self, now: Now, input: Input<'_>) {
+        Exchange::handle(self, now, input);
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        Exchange::poll(self)
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        Exchange::next_deadline(self)
+    }
+
+    fn calls(&self) -> Vec<CallSummary> {
+        Exchange::calls(self)
+    }
+
+    fn shard_of(message: &[u8], shards: u16) -> u16 {
+        Exchange::shard_of(message, shards)
+    }
+}
+
+/// What a shard asks of the rest of the node. Called on the shard's thread, so nothing here may wait
+/// for a disk or a network.
+pub(crate) trait Services: Send + Sync {
+    /// Answers a question now, or gives `None` and puts the answer into the shard's inbox later.
+    fn ask(&self, now: Now, shard: u16, question: QuestionId, ask: Question) -> Option<Answer>;
+    /// Carries out an order to the media plane; the report that comes at once, if one does.
+    fn media(&self, shard: u16, command: media::Command) -> Option<media::Event>;
+    /// Takes a write for the journal of calls.
+    fn write(&self, shard: u16, write: Write);
+    /// Takes news.
+    fn publish(&self, shard: u16, event: Event);
+    /// Takes note that a connection that had carried messages is gone.
+    fn connection_closed(&self, connection: ConnectionId);
+}

@@ -1,0 +1,7 @@
+//! UDP: sockets and batches of datagrams.
+
+mod batch;
+mod socket;
+
+pub(crate) use self::batch::{BATCH, Outgoing, ReceiveBatch, SendBatch};
+pub(crate) use self::socket::{Socket, bind, route_to};
