@@ -26,7 +26,7 @@ pub const MAX_URI_BYTES: usize = 2_048;
 /// Longest method name, in bytes.
 pub const MAX_METHOD_BYTES: usize = 64;
 
-/// Most Via header elements that are copied into an answer or looked at.
+/// Most Via header fields that are saved from a request that cannot be read as a whole.
 pub const MAX_VIAS: usize = 70;
 
 /// Most parameters that one header element or URI may carry.

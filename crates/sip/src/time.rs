@@ -119,7 +119,12 @@ impl Now {
 
 impl fmt::Display for Time {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}.{:06} s", self.0 / 1_000_000, self.0 % 1_000_000)
+        write!(
+            formatter,
+            "{}.{:06} s",
+            self.0 / 1_000_000,
+            self.0 % 1_000_000
+        )
     }
 }
 
@@ -129,7 +134,10 @@ mod tests {
 
     #[test]
     fn the_two_clocks_convert_into_each_other() {
-        let now = Now { time: Time::from_micros(5_000_000), unix: UnixTime::from_micros(90_000_000) };
+        let now = Now {
+            time: Time::from_micros(5_000_000),
+            unix: UnixTime::from_micros(90_000_000),
+        };
         let answered = UnixTime::from_micros(88_500_000);
         assert_eq!(now.time_at(answered), Time::from_micros(3_500_000));
         assert_eq!(now.unix_at(Time::from_micros(3_500_000)), answered);

@@ -84,10 +84,16 @@ impl FromStr for Transport {
     type Err = UnknownTransport;
 
     fn from_str(text: &str) -> Result<Transport, UnknownTransport> {
-        [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss]
-            .into_iter()
-            .find(|transport| transport.via_name().eq_ignore_ascii_case(text))
-            .ok_or(UnknownTransport)
+        [
+            Transport::Udp,
+            Transport::Tcp,
+            Transport::Tls,
+            Transport::Ws,
+            Transport::Wss,
+        ]
+        .into_iter()
+        .find(|transport| transport.via_name().eq_ignore_ascii_case(text))
+        .ok_or(UnknownTransport)
     }
 }
 

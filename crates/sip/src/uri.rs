@@ -240,6 +240,21 @@ impl<'a> Uri<'a> {
             .map(|header| text::split_once(header, b'=').unwrap_or((header, "")))
     }
 
+    /// The value of a header field in the URI with its escapes resolved, for example `Replaces` in
+    /// a Refer-To. It comes from outside: read it as such a field, never write it as it is.
+    pub fn header(&self, name: &str) -> Option<Cow<'a, str>> {
+        let is_named = |found: &str| unescape(found).eq_ignore_ascii_case(name);
+        self.headers()
+            .find(|(found, _)| is_named(found))
+            .map(|(_, value)| unescape(value))
+    }
+
+    /// Whether it is a GRUU, and of which instance: the `gr` parameter, empty in a URI of our own
+    /// making (RFC 5627 section 3.1).
+    pub fn gruu(&self) -> Option<&'a str> {
+        self.params.get("gr")
+    }
+
     /// The header fields as they stand, without the question mark.
     pub fn raw_headers(&self) -> &'a str {
         self.headers

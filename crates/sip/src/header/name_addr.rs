@@ -9,6 +9,9 @@ use crate::escape;
 use crate::text;
 use crate::uri::{Uri, UriError};
 
+/// RFC 5626 section 11.2.
+const MAX_REG_ID: u32 = (1 << 31) - 1;
+
 /// A URI with an optional name to show and parameters of the header field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NameAddr<'a> {
@@ -112,6 +115,17 @@ impl<'a> NameAddr<'a> {
     /// The value of a parameter of the header field; empty when it has none.
     pub fn param(&self, name: &str) -> Option<&'a str> {
         self.params.get(name)
+    }
+
+    /// The device behind a contact, as a URN (`+sip.instance`, RFC 5626 section 4.1).
+    pub fn instance(&self) -> Option<&'a str> {
+        let quoted = self.params.get("+sip.instance")?;
+        quoted.strip_prefix("\"<")?.strip_suffix(">\"")
+    }
+
+    /// Which of the flows of a device this is (RFC 5626 section 4.2), from 1 to 2**31-1.
+    pub fn reg_id(&self) -> Option<u32> {
+        text::number(self.params.get("reg-id")?).filter(|id| (1..=MAX_REG_ID).contains(id))
     }
 
     /// One side's part of the name of a dialog (RFC 3261 section 19.3); empty text does not count.
@@ -268,6 +282,17 @@ mod tests {
         assert_eq!(q("0.1234"), None);
         assert_eq!(q("-1"), None);
         assert_eq!(parse("<sip:a@b>").q_thousandths(), Some(1000));
+    }
+
+    #[test]
+    fn a_flow_of_a_device_is_read() {
+        let contact = parse("<sip:a@b;ob>;reg-id=2;+sip.instance=\"<urn:uuid:00000000-0000>\"");
+        assert_eq!(
+            (contact.instance(), contact.reg_id()),
+            (Some("urn:uuid:00000000-0000"), Some(2))
+        );
+        let wrong = parse("<sip:a@b;ob>;reg-id=0;+sip.instance=urn");
+        assert_eq!((wrong.instance(), wrong.reg_id()), (None, None));
     }
 
     #[test]

@@ -33,7 +33,9 @@ impl<'a> Salvage<'a> {
         }
         let head_end = memchr::memmem::find(bytes, b"\r\n\r\n").map_or(bytes.len(), |end| end + 2);
         let mut lines = Lines::new(bytes.get(..head_end)?);
-        if lines.next()?.starts_with(b"ACK ") {
+        let first_line = lines.next()?;
+        let is_sip = memchr::memmem::find(first_line, b" SIP/").is_some();
+        if !is_sip || first_line.starts_with(b"ACK ") {
             return None;
         }
         let mut salvage = Salvage {

@@ -59,6 +59,18 @@ fn an_escaped_nul_is_a_character_and_no_end() {
 }
 
 #[test]
+fn header_fields_in_a_uri_are_unescaped() {
+    let refer = uri("sip:b@x;gr=urn:uuid:1?Subject=a&%52eplaces=1%40y%3Bto-tag%3D2%3Bfrom-tag%3D3");
+    let replaces = refer.header("replaces").unwrap();
+    assert_eq!(replaces, "1@y;to-tag=2;from-tag=3");
+    assert!(crate::header::Replaces::parse(&replaces).is_ok());
+    assert_eq!(
+        (refer.header("To"), refer.gruu()),
+        (None, Some("urn:uuid:1"))
+    );
+}
+
+#[test]
 fn tel_and_other_schemes_are_read() {
     let tel = uri("tel:+49-30-(123);phone-context=x.de");
     assert_eq!(
