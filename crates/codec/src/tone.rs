@@ -237,3 +237,57 @@ impl Source for Cadence {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::level::rms_dbfs;
+    use crate::spectrum::share_at;
+
+    #[test]
+    fn a_sine_goes_on_without_a_break_and_without_drift() {
+        let mut whole = vec![0; 16_000];
+        Sine::new(1_000.0, -6.0).fill(&mut whole);
+        let mut pieces = vec![0; 16_000];
+        let mut sine = Sine::new(1_000.0, -6.0);
+        for piece in pieces.chunks_mut(37) {
+            sine.fill(piece);
+        }
+        assert!(whole.iter().zip(&pieces).all(|(a, b)| a.abs_diff(*b) <= 2));
+        let mut last = [0; 800];
+        for _ in 0..10_000 {
+            sine.fill(&mut last);
+        }
+        assert!(
+            (rms_dbfs(&last) + 6.0).abs() < 0.01,
+            "after a quarter of an hour"
+        );
+        assert!(share_at(1_000.0, &last) > 0.999);
+    }
+
+    #[test]
+    fn two_tones_at_once_have_both_and_too_loud_ones_are_clipped() {
+        let mut samples = [0; 800];
+        Pair::new(440.0, 1_000.0, -9.0).fill(&mut samples);
+        assert!((share_at(440.0, &samples) - 0.5).abs() < 0.01);
+        assert!((share_at(1_000.0, &samples) - 0.5).abs() < 0.01);
+        Pair::new(440.0, 1_000.0, 0.0).fill(&mut samples);
+        assert!(samples.contains(&i16::MAX) && samples.contains(&i16::MIN));
+    }
+
+    #[test]
+    fn a_cadence_changes_at_the_sample() {
+        let mut cadence = Cadence::progress(Progress::Busy, Region::Germany);
+        let mut second = [0; 3 * 3_840];
+        // Frames of an odd length, so that changes fall into their middle.
+        for frame in second.chunks_mut(111) {
+            cadence.fill(frame);
+        }
+        let (tone, rest) = second.split_at(3_840);
+        let (pause, again) = rest.split_at(3_840);
+        assert!(share_at(425.0, tone) > 0.999);
+        assert!(pause.iter().all(|&sample| sample == 0));
+        assert!(share_at(425.0, again) > 0.999);
+        assert!((rms_dbfs(tone) - PROGRESS_LEVEL_DBFS).abs() < 0.1);
+    }
+}

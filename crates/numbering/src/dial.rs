@@ -64,13 +64,13 @@ impl DialString {
 }
 
 fn check(text: &str) -> Result<(), DialError> {
-    if text.is_empty() {
-        return Err(DialError::Empty);
-    }
     if text.len() > MAX_DIAL_CHARACTERS {
         return Err(DialError::TooLong);
     }
     let body = text.strip_prefix('+').unwrap_or(text);
+    if body.is_empty() {
+        return Err(DialError::Empty);
+    }
     let strange = |character: &char| {
         !character.is_ascii_alphanumeric() && !matches!(character, '*' | '#' | '.' | '-' | '_')
     };

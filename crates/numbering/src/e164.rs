@@ -129,14 +129,18 @@ impl E164 {
             .unwrap_or(0)
     }
 
-    /// The number behind its country code.
-    pub fn national(self) -> u64 {
-        let code = self.country_code().to_string();
+    /// The digits behind the country code; in some countries they begin with 0.
+    pub fn national(self) -> Digits {
         let digits = self.digits();
-        digits
-            .get(code.len()..)
-            .and_then(|rest| rest.parse().ok())
-            .unwrap_or(0)
+        let code_length = match self.country_code() {
+            ..10 => 1,
+            ..100 => 2,
+            _ => 3,
+        };
+        Digits {
+            length: digits.length.saturating_sub(code_length),
+            ..digits
+        }
     }
 
     /// The number as a `tel` URI (RFC 3966).
