@@ -111,8 +111,14 @@ impl Default for Config {
             ring_time: Duration::from_secs(120),
             redirects: 5,
             trusted_sources: vec![
-                Network { address: IpAddr::from([127, 0, 0, 0]), bits: 8 },
-                Network { address: IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]), bits: 128 },
+                Network {
+                    address: IpAddr::from([127, 0, 0, 0]),
+                    bits: 8,
+                },
+                Network {
+                    address: IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
+                    bits: 128,
+                },
             ],
             denied_sources: Vec::new(),
             guard: GuardConfig {

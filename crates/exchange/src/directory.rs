@@ -38,7 +38,7 @@ impl Directory {
         self.remove(&device.user);
         let device = Arc::new(device);
         for number in &device.numbers {
-            self.numbers.insert(number.clone(), Arc::clone(&device));
+            self.numbers.insert(*number, Arc::clone(&device));
         }
         self.devices.insert(device.user.clone(), device);
     }
@@ -47,7 +47,11 @@ impl Directory {
     pub fn remove(&mut self, user: &str) -> Option<Arc<Device>> {
         let device = self.devices.remove(user)?;
         for number in &device.numbers {
-            if self.numbers.get(number).is_some_and(|holder| holder.user == device.user) {
+            if self
+                .numbers
+                .get(number)
+                .is_some_and(|holder| holder.user == device.user)
+            {
                 self.numbers.remove(number);
             }
         }
@@ -71,10 +75,12 @@ impl Directory {
         if dialled.len() > MAX_DIALLED_BYTES {
             return None;
         }
-        let device = self.device(dialled).or_else(|| match Dialled::of(dialled, country_code) {
-            Dialled::Number(number) => self.by_number(&number),
-            Dialled::National | Dialled::Name => None,
-        });
+        let device = self
+            .device(dialled)
+            .or_else(|| match Dialled::of(dialled, country_code) {
+                Dialled::Number(number) => self.by_number(&number),
+                Dialled::National | Dialled::Name => None,
+            });
         device.cloned()
     }
 

@@ -207,6 +207,12 @@ pub enum Event {
     },
     /// A call was answered, in its shard.
     CallAnswered(CallReference),
+    /// A call that was in progress cannot be picked up. Its record is not written; the journal of
+    /// calls keeps its state.
+    NotRecovered {
+        /// Why.
+        error: crate::call::RecoverError,
+    },
     /// The last call has ended after [`Command::Drain`].
     Drained,
 }

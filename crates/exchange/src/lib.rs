@@ -11,6 +11,8 @@
 //! an exchange reaches them only through [`interface::Question`].
 #![forbid(unsafe_code)]
 
+pub mod call;
+mod calls;
 pub mod cause;
 pub mod config;
 pub mod directory;
@@ -18,8 +20,11 @@ pub mod exchange;
 pub mod guard;
 pub mod interface;
 pub mod journal;
+mod leg;
 pub mod media;
 pub mod registrar;
+mod request;
 pub mod routing;
+mod stack;
 
 pub use exchange::Exchange;

@@ -152,7 +152,9 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Every pair of ports of the range is in use.
-    #[error("every port of the media range is in use; widen it with --media or the setting media.ports")]
+    #[error(
+        "every port of the media range is in use; widen it with --media or the setting media.ports"
+    )]
     NoPort,
     /// The address is not one of this machine's, or the port is taken by another program.
     #[error("the address or port cannot be bound on this machine")]

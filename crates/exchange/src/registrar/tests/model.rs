@@ -265,14 +265,20 @@ fn drain(location: &mut Location, stored: &mut Stored) {
         if bindings.is_empty() {
             stored.remove(&user);
         } else {
-            stored.insert(user, plain(&bindings).iter().map(without_connection).collect());
+            stored.insert(
+                user,
+                plain(&bindings).iter().map(without_connection).collect(),
+            );
         }
     }
 }
 
 /// Connections are not written down.
 fn without_connection(binding: &Binding) -> Binding {
-    Binding { connection: None, ..binding.clone() }
+    Binding {
+        connection: None,
+        ..binding.clone()
+    }
 }
 
 fn plain(bindings: &[Arc<Binding>]) -> Vec<Binding> {

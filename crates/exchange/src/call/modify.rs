@@ -1,0 +1,156 @@
+//! Offers in mid call: hold and resume, new codecs, a party that moves. What one party offers is
+//! carried to the other and its answer back; one at a time.
+
+use super::bridge::Side;
+use super::{Call, Carry, Stage};
+use crate::leg::{Description, LegCommand};
+use crate::stack::Stack;
+
+/// An offer in mid call that has not been answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Negotiation {
+    /// The leg that wants something.
+    from: u8,
+    /// The leg that is asked.
+    to: u8,
+    /// The leg that wants something has asked for an offer instead of making one.
+    asked_for_offer: bool,
+}
+
+/// A leg is told to try again: the other side is changing something at the same moment.
+const REQUEST_PENDING: u16 = 491;
+
+/// A leg is told that this cannot be done in this state.
+const NOT_NOW: u16 = 500;
+
+impl Call {
+    /// A party offers, or asks for an offer.
+    pub(super) fn offered(&mut self, stack: &mut Stack, leg: u8, description: Option<Description>) {
+        if self.negotiation.is_some() {
+            return self.tell(
+                stack,
+                leg,
+                LegCommand::RefuseOffer {
+                    status: REQUEST_PENDING,
+                },
+            );
+        }
+        if let (Stage::Conversing { partner: None }, Some(offer)) = (&self.stage, &description) {
+            let offer = offer.clone();
+            return self.reoffer_to_service(stack, &offer);
+        }
+        let Some(partner) = self.partner_of(leg) else {
+            return self.tell(stack, leg, LegCommand::RefuseOffer { status: NOT_NOW });
+        };
+        let asked_for_offer = description.is_none();
+        self.negotiation = Some(Negotiation {
+            from: leg,
+            to: partner,
+            asked_for_offer,
+        });
+        match description {
+            Some(description) => {
+                let side = self.side_of_leg(stack, leg);
+                self.carry(stack, side, description, Carry::Modify { to: partner });
+            }
+            None => self.tell(stack, partner, LegCommand::Offer { description: None }),
+        }
+    }
+
+    /// The endpoints for an offer are open: passes it on.
+    pub(super) fn pass_offer(&mut self, stack: &mut Stack, from: Side, to: u8, offer: &[u8]) {
+        self.bridge.learn(stack, from, offer);
+        let side = self.side_of_leg(stack, to);
+        let description = self.bridge.render(stack, side, offer);
+        self.tell(stack, to, LegCommand::Offer { description });
+    }
+
+    /// The party that was asked has answered, or has made the offer it was asked for.
+    pub(super) fn offer_answered(
+        &mut self,
+        stack: &mut Stack,
+        leg: u8,
+        description: Option<Description>,
+    ) {
+        let Some(negotiation) = self.negotiation.filter(|negotiation| negotiation.to == leg) else {
+            return;
+        };
+        let side = self.side_of_leg(stack, leg);
+        match description {
+            Some(offer) if negotiation.asked_for_offer => {
+                self.carry(
+                    stack,
+                    side,
+                    offer,
+                    Carry::ModifyAnswer {
+                        to: negotiation.from,
+                    },
+                );
+            }
+            Some(answer) => {
+                self.negotiation = None;
+                let description = self.take_answer(stack, side, &answer);
+                self.bridge.connect(stack);
+                self.tell(
+                    stack,
+                    negotiation.from,
+                    LegCommand::AcceptOffer { description },
+                );
+                self.write_change(stack);
+            }
+            None => self.modification_failed(stack, side, NOT_NOW),
+        }
+    }
+
+    /// The endpoints for an offer that was asked for are open: gives it to the party that asked.
+    pub(super) fn pass_offered_answer(
+        &mut self,
+        stack: &mut Stack,
+        from: Side,
+        to: u8,
+        offer: &[u8],
+    ) {
+        self.bridge.learn(stack, from, offer);
+        let side = self.side_of_leg(stack, to);
+        let description = self.bridge.render(stack, side, offer);
+        self.tell(stack, to, LegCommand::AcceptOffer { description });
+    }
+
+    /// A party has confirmed; with an answer when we had made the offer.
+    pub(super) fn confirmed(
+        &mut self,
+        stack: &mut Stack,
+        leg: u8,
+        description: Option<Description>,
+    ) {
+        let Some(answer) = description else { return };
+        let Some(partner) = self.partner_of(leg) else {
+            return;
+        };
+        self.negotiation = None;
+        let side = self.side_of_leg(stack, leg);
+        let description = self.take_answer(stack, side, &answer);
+        self.bridge.connect(stack);
+        self.tell(stack, partner, LegCommand::Confirm { description });
+        self.write_change(stack);
+    }
+
+    /// The party that was asked has refused: everything stays as it was.
+    pub(super) fn offer_refused(&mut self, stack: &mut Stack, leg: u8, status: u16) {
+        let side = self.side_of_leg(stack, leg);
+        if self
+            .negotiation
+            .is_some_and(|negotiation| negotiation.to == leg)
+        {
+            self.modification_failed(stack, side, status);
+        }
+    }
+
+    /// Tells the party that wanted something that it is not to be had.
+    pub(super) fn modification_failed(&mut self, stack: &mut Stack, _from: Side, status: u16) {
+        self.bridge.forget_proposals();
+        if let Some(negotiation) = self.negotiation.take() {
+            self.tell(stack, negotiation.from, LegCommand::RefuseOffer { status });
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Picking a call up after a restart. An answered call goes on: same dialogs, same media ports. One
+//! that was still ringing is ended properly on all sides.
+
+use core::time::Duration;
+
+use fernamt_charging::{CallRecord, CallReference, LegRecord, LegRole, Releaser};
+use fernamt_sip::time::Now;
+
+use super::bridge::{Bridge, Side};
+use super::snapshot::{self, RingingLeg, VERSION, Written};
+use super::{Answered, Call, Caller, Carry, Carrying, Leg, Stage};
+use crate::cause::Cause;
+use crate::interface::{Output, Write};
+use crate::leg::sip::SipLeg;
+use crate::leg::{CallSlot, LegId};
+use crate::stack::Stack;
+
+/// Why a written call cannot be picked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecoverError {
+    /// It was written by a newer version of the program.
+    #[error("the call was written by a newer version of the program (format {0})")]
+    Newer(u8),
+    /// It cannot be read.
+    #[error("the written call cannot be read")]
+    Unreadable,
+    /// One of its dialogs exists already.
+    #[error("the call is in progress already")]
+    Exists,
+}
+
+/// The reference and the shard key of a written call.
+pub(crate) fn names_of(state: &[u8]) -> Result<(CallReference, u32), RecoverError> {
+    let heading = match decode(state)? {
+        Written::Ringing(ringing) => ringing.heading,
+        Written::Answered(answered) => answered.heading,
+    };
+    Ok((heading.reference, heading.shard_key))
+}
+
+/// Picks a written call up. `None`: it was still ringing, and has been ended.
+pub(crate) fn recover(
+    stack: &mut Stack,
+    slot: CallSlot,
+    state: &[u8],
+) -> Result<Option<Call>, RecoverError> {
+    match decode(state)? {
+        Written::Ringing(ringing) => {
+            end_ringing(stack, ringing);
+            Ok(None)
+        }
+        Written::Answered(answered) => resume(stack, slot, answered).map(Some),
+    }
+}
+
+fn decode(state: &[u8]) -> Result<Written<Bridge>, RecoverError> {
+    match state.split_first() {
+        Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| RecoverError::Unreadable),
+        Some((&newer, _)) if newer > VERSION => Err(RecoverError::Newer(newer)),
+        _ => Err(RecoverError::Unreadable),
+    }
+}
+
+fn end_ringing(stack: &mut Stack, ringing: snapshot::Ringing) {
+    let snapshot::Ringing { heading, legs } = ringing;
+    let cause = Cause::TEMPORARY_FAILURE;
+    let mut journal = heading.journal;
+    journal.recovered(stack.now.unix);
+    let why = "the exchange was restarted before anybody had answered";
+    journal.released(stack.now.unix, cause.0, why);
+    let of_record = |leg: &RingingLeg| LegRecord {
+        role: leg.role,
+        call_id: leg.call_id.clone(),
+        user: leg.user.clone(),
+        peer: leg.flow().to_string().into(),
+    };
+    let record = CallRecord {
+        call: heading.reference,
+        caller: Some(heading.caller),
+        caller_number: heading.caller_number,
+        dialled: heading.dialled,
+        callee: heading.callee,
+        start: heading.start,
+        answer: None,
+        end: stack.now.unix,
+        duration: Duration::ZERO,
+        cause: cause.0,
+        cause_text: cause.text().into(),
+        status: Some(503),
+        released_by: Releaser::Exchange,
+        codec: None,
+        legs: legs.iter().map(of_record).collect(),
+    };
+    for leg in legs {
+        let flow = leg.flow();
+        stack.outputs.push_back(Output::Send {
+            flow,
+            server_name: None,
+            bytes: leg.farewell.into(),
+        });
+    }
+    let write = Write::Closed {
+        record: Box::new(record),
+        journal: journal.into_entries(),
+    };
+    stack.outputs.push_back(Output::Write(write));
+}
+
+fn resume(
+    stack: &mut Stack,
+    slot: CallSlot,
+    written: snapshot::Answered<Bridge>,
+) -> Result<Call, RecoverError> {
+    let snapshot::Answered {
+        heading,
+        answered,
+        legs,
+        mut bridge,
+    } = written;
+    let mut resumed = Vec::with_capacity(legs.len());
+    for (index, leg) in legs.into_iter().enumerate() {
+        let number = u8::try_from(index).map_err(|_| RecoverError::Unreadable)?;
+        let id = LegId {
+            call: slot,
+            leg: number,
+        };
+        let sip = SipLeg::resume(stack, id, leg.sip).ok_or(RecoverError::Exists)?;
+        resumed.push(Leg {
+            sip,
+            role: leg.role,
+            user: leg.user,
+            over: false,
+        });
+    }
+    let partner = resumed.iter().position(|leg| leg.role == LegRole::Callee);
+    let partner = partner.and_then(|partner| u8::try_from(partner).ok());
+    let mut journal = heading.journal;
+    journal.recovered(stack.now.unix);
+    bridge.reopen(stack, slot);
+    let at = |unix| Now {
+        time: stack.now.time_at(unix),
+        unix,
+    };
+    Ok(Call {
+        slot,
+        reference: heading.reference,
+        shard_key: heading.shard_key,
+        caller: Caller {
+            user: heading.caller,
+            number: heading.caller_number,
+            name: heading.caller_name,
+            device: None,
+        },
+        dialled: heading.dialled,
+        foreign: None,
+        callee: heading.callee,
+        start: at(heading.start),
+        answered: Some(Answered {
+            time: at(answered).time,
+            unix: answered,
+        }),
+        legs: resumed,
+        stage: Stage::Conversing { partner },
+        bridge,
+        negotiation: None,
+        carrying: Some(Carrying {
+            from: Side::Caller,
+            description: Box::default(),
+            then: Carry::Resume,
+        }),
+        journal,
+        ending: None,
+        codec: heading.codec,
+    })
+}
+
+impl Call {
+    /// Goes on at once where there is no endpoint to wait for.
+    pub(crate) fn resume(&mut self, stack: &mut Stack) {
+        if self.bridge.is_ready() {
+            self.carry_on(stack);
+        }
+    }
+}

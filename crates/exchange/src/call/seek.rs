@@ -1,0 +1,554 @@
+//! Looking for the called party: the route is taken, legs are tried in parallel or one group after
+//! the other, and the best of the failures is told to the caller.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use fernamt_charging::{LegRole, Releaser};
+use fernamt_sip::timer::TimerId;
+use fernamt_sip::uri::Host;
+
+use super::bridge::{CannotCarry, Side};
+use super::release::Ending;
+use super::{Call, Carry, Carrying, Leg, MAX_LEGS, Stage};
+use crate::cause::Cause;
+use crate::directory::Device;
+use crate::interface::Answer;
+use crate::leg::sip::SipLeg;
+use crate::leg::sip::outgoing::{Destination, Invitation};
+use crate::leg::{Description, LegCommand, Progress, Rejection};
+use crate::registrar::Binding;
+use crate::routing::{self, Outcome, RouteRequest};
+use crate::stack::{Alarm, Stack};
+
+/// The called side while nobody has answered.
+#[derive(Debug, Default)]
+pub(super) struct Seeking {
+    /// Groups of bindings that have not been tried; each group rings at once.
+    groups: VecDeque<Vec<Arc<Binding>>>,
+    /// Legs that may still answer.
+    active: Vec<u8>,
+    /// What is to be told to the caller when no leg is left.
+    failures: Vec<Rejection>,
+    redirects_left: u8,
+    /// The caller has been told that it rings.
+    alerted: bool,
+    /// The leg whose media the caller hears before the answer.
+    shown: Option<u8>,
+    ring_timer: Option<TimerId>,
+}
+
+impl Seeking {
+    /// Whether the caller has been told that it rings.
+    pub(super) fn alerting(&self) -> bool {
+        self.alerted
+    }
+
+    /// The leg, when there is no other and will be none.
+    pub(super) fn only_leg(&self) -> Option<u8> {
+        match (self.active.as_slice(), self.groups.is_empty()) {
+            ([leg], true) => Some(*leg),
+            _ => None,
+        }
+    }
+
+    pub(super) fn shown(&self) -> Option<u8> {
+        self.shown
+    }
+
+    pub(super) fn active(&self) -> &[u8] {
+        &self.active
+    }
+
+    pub(super) fn take_ring_timer(&mut self) -> Option<TimerId> {
+        self.ring_timer.take()
+    }
+}
+
+impl Call {
+    /// The destination is known: takes the route.
+    pub(super) fn seek(&mut self, stack: &mut Stack, answer: Answer) {
+        let destination = match answer {
+            Answer::Destination(destination) => destination,
+            _ => {
+                self.decided(stack, "The directory could not be asked.");
+                return self.refuse(stack, Cause::TEMPORARY_FAILURE, None);
+            }
+        };
+        let flow = self.legs.first().map(|caller| caller.sip.flow());
+        let route = routing::route(&RouteRequest {
+            config: &stack.config,
+            caller: self.caller.device.as_ref(),
+            caller_flow: flow.as_ref(),
+            dialled: &self.dialled,
+            host: self
+                .foreign
+                .as_ref()
+                .and_then(|(host, _)| Host::parse(host)),
+            port: self.foreign.as_ref().and_then(|(_, port)| *port),
+            destination: destination.as_ref(),
+        });
+        for reason in &route.reasons {
+            self.decided(stack, reason);
+        }
+        match route.outcome {
+            Outcome::Echo => self.serve(stack, Carry::Echo),
+            Outcome::Unknown => self.announce(stack, media_of_unknown()),
+            Outcome::Refused { cause } => self.refuse(stack, cause, None),
+            Outcome::Offline { device } => {
+                self.callee = Some(device.user.clone());
+                self.refuse(stack, Cause::SUBSCRIBER_ABSENT, None);
+            }
+            Outcome::Device { device, groups } => self.try_device(stack, &device, groups),
+        }
+    }
+
+    fn try_device(&mut self, stack: &mut Stack, device: &Device, groups: Vec<Vec<Arc<Binding>>>) {
+        let first_binding = groups.first().and_then(|group| group.first());
+        self.choose_media_path(stack, device, first_binding.map(Arc::as_ref));
+        self.callee = Some(device.user.clone());
+        let ring_time = stack.config.ring_time;
+        let seeking = Seeking {
+            groups: groups.into(),
+            redirects_left: stack.config.redirects,
+            ring_timer: Some(stack.set_timer(ring_time, Alarm::RingTime(self.slot))),
+            ..Seeking::default()
+        };
+        self.stage = Stage::Seeking(Box::new(seeking));
+        self.try_next_group(stack);
+    }
+
+    /// Media flow directly when both devices want it and neither is behind a NAT, as far as can be
+    /// seen from here.
+    fn choose_media_path(&mut self, stack: &mut Stack, callee: &Device, binding: Option<&Binding>) {
+        let caller_allows = self
+            .caller
+            .device
+            .as_ref()
+            .is_some_and(|device| device.direct_media);
+        if !caller_allows || !callee.direct_media {
+            return;
+        }
+        let caller_in_the_open = self
+            .legs
+            .first()
+            .is_some_and(|leg| leg.sip.offers_its_own_address());
+        let callee_in_the_open = binding.is_some_and(routing::is_in_the_open);
+        if caller_in_the_open && callee_in_the_open {
+            self.bridge.set_direct();
+            self.decided(
+                stack,
+                "Media flow directly between the two devices, as both allow it.",
+            );
+        } else {
+            self.decided(
+                stack,
+                "Both devices allow direct media, but one of them is behind a NAT: media are relayed.",
+            );
+        }
+    }
+
+    /// Makes legs for the next group, and invites them when there is something to offer.
+    fn try_next_group(&mut self, stack: &mut Stack) {
+        let Stage::Seeking(seeking) = &mut self.stage else {
+            return;
+        };
+        let Some(group) = seeking.groups.pop_front() else {
+            return self.nobody_left(stack);
+        };
+        let legs: Vec<u8> = group
+            .iter()
+            .filter_map(|binding| self.add_leg(stack, Destination::of_binding(binding, stack)))
+            .collect();
+        self.invite(stack, &legs);
+    }
+
+    /// A leg towards `destination`; not invited yet.
+    fn add_leg(&mut self, stack: &mut Stack, destination: Destination) -> Option<u8> {
+        if self.legs.len() >= MAX_LEGS {
+            self.decided(stack, "The call has as many legs as a call may have.");
+            return None;
+        }
+        let leg = u8::try_from(self.legs.len()).ok()?;
+        let user = self.callee.clone();
+        let sip = SipLeg::outgoing(stack, self.leg_id(leg), self.shard_key, destination);
+        let name = user.as_deref().unwrap_or("?");
+        self.journal
+            .party(stack.now.unix, leg, name, &sip.peer_text());
+        self.legs.push(Leg {
+            sip,
+            role: LegRole::Callee,
+            user,
+            over: false,
+        });
+        if let Stage::Seeking(seeking) = &mut self.stage {
+            seeking.active.push(leg);
+        }
+        Some(leg)
+    }
+
+    /// Sends the INVITEs of new legs, after their media endpoints have been opened.
+    fn invite(&mut self, stack: &mut Stack, legs: &[u8]) {
+        for &leg in legs {
+            let Some(found) = self.legs.get(usize::from(leg)) else {
+                continue;
+            };
+            let flow = found.sip.flow();
+            self.bridge
+                .callee_side(stack, flow.local.ip(), flow.remote.ip());
+        }
+        let Some(offer) = self.legs.first().and_then(|caller| caller.sip.offer()) else {
+            // The caller lets the called party make the offer.
+            return self.send_invitations(stack, None);
+        };
+        self.carry(stack, Side::Caller, offer, Carry::Seek);
+    }
+
+    /// Invites every leg that has not been invited.
+    pub(super) fn send_invitations(&mut self, stack: &mut Stack, offer: Option<&[u8]>) {
+        let Stage::Seeking(seeking) = &self.stage else {
+            return;
+        };
+        let uninvited: Vec<u8> = seeking.active.clone();
+        let alone = seeking.only_leg().is_some();
+        let caller_takes_reliable = self
+            .legs
+            .first()
+            .is_some_and(|caller| caller.sip.takes_reliable_progress());
+        if let Some(offer) = offer {
+            self.bridge.learn(stack, Side::Caller, offer);
+        }
+        for leg in uninvited {
+            let Some(found) = self.legs.get(usize::from(leg)) else {
+                continue;
+            };
+            if found.sip.is_invited() {
+                continue;
+            }
+            let side = self.bridge.callee_side(
+                stack,
+                found.sip.flow().local.ip(),
+                found.sip.flow().remote.ip(),
+            );
+            let description = offer.and_then(|offer| self.bridge.render(stack, side, offer));
+            let invitation = Invitation {
+                caller_number: &self.caller.number,
+                caller_name: self.caller.name.as_deref(),
+                description,
+                hops: self
+                    .legs
+                    .first()
+                    .map_or(70, |caller| caller.sip.hops_left()),
+                reliable_progress: alone && caller_takes_reliable,
+            };
+            if let Some(found) = self.legs.get_mut(usize::from(leg)) {
+                found.sip.invite(stack, &mut self.journal, invitation);
+            }
+        }
+        self.write_ringing(stack);
+    }
+
+    /// Carries a description to the other side as soon as there are endpoints for it.
+    pub(super) fn carry(
+        &mut self,
+        stack: &mut Stack,
+        from: Side,
+        description: Description,
+        then: Carry,
+    ) {
+        match self.bridge.prepare(stack, self.slot, &description) {
+            Ok(ready) => {
+                self.carrying = Some(Carrying {
+                    from,
+                    description,
+                    then,
+                });
+                if ready {
+                    self.carry_on(stack);
+                }
+            }
+            Err(cannot) => {
+                self.carrying = None;
+                self.decided(
+                    stack,
+                    match cannot {
+                        CannotCarry::Malformed => "The session description cannot be read.",
+                        CannotCarry::NothingToRelay => {
+                            "The offer has no media that can be relayed."
+                        }
+                    },
+                );
+                let cause = match cannot {
+                    CannotCarry::Malformed => Cause::INVALID_INFORMATION,
+                    CannotCarry::NothingToRelay => Cause::INCOMPATIBLE_DESTINATION,
+                };
+                self.cannot_carry(stack, from, then, cause);
+            }
+        }
+    }
+
+    /// The endpoints are open.
+    pub(super) fn carry_on(&mut self, stack: &mut Stack) {
+        let Some(Carrying {
+            from,
+            description,
+            then,
+        }) = self.carrying.take()
+        else {
+            return;
+        };
+        match then {
+            Carry::Seek => self.send_invitations(stack, Some(&description)),
+            Carry::ProgressOffer { alerting } => {
+                self.bridge.learn(stack, from, &description);
+                let description = self.bridge.render(stack, Side::Caller, &description);
+                let progress = Progress {
+                    alerting,
+                    description,
+                    offer: true,
+                };
+                self.tell(stack, 0, LegCommand::Progress(progress));
+            }
+            Carry::AnswerOffer { partner } => {
+                self.bridge.learn(stack, from, &description);
+                let description = self.bridge.render(stack, Side::Caller, &description);
+                self.commit_answer(stack, Some(partner), description);
+            }
+            Carry::Modify { to } => self.pass_offer(stack, from, to, &description),
+            Carry::ModifyAnswer { to } => self.pass_offered_answer(stack, from, to, &description),
+            Carry::Echo | Carry::Announcement => self.serve_offer(stack, &description, then),
+            Carry::Resume => self.resume_media(stack),
+        }
+    }
+
+    /// The endpoints of what is being carried cannot be had.
+    pub(super) fn media_refused(&mut self, stack: &mut Stack) {
+        if let Some(Carrying { from, then, .. }) = self.carrying.take() {
+            self.cannot_carry(stack, from, then, Cause::RESOURCE_UNAVAILABLE);
+        } else if self.answered.is_some() {
+            self.release(
+                stack,
+                Ending::by_exchange(stack, Cause::RESOURCE_UNAVAILABLE),
+            );
+        }
+    }
+
+    fn cannot_carry(&mut self, stack: &mut Stack, from: Side, then: Carry, cause: Cause) {
+        match then {
+            Carry::Modify { .. } | Carry::ModifyAnswer { .. } => {
+                self.modification_failed(stack, from, cause.status());
+            }
+            Carry::Resume => self.release(stack, Ending::by_exchange(stack, cause)),
+            _ => self.refuse(stack, cause, None),
+        }
+    }
+
+    /// A called leg reports progress.
+    pub(super) fn progressed(&mut self, stack: &mut Stack, leg: u8, progress: Progress) {
+        let Stage::Seeking(seeking) = &mut self.stage else {
+            return;
+        };
+        if !seeking.active.contains(&leg) {
+            return;
+        }
+        let Progress {
+            alerting,
+            description,
+            offer,
+        } = progress;
+        let alone = seeking.only_leg() == Some(leg);
+        match description {
+            Some(description) if alone && offer => {
+                seeking.alerted |= alerting;
+                seeking.shown = Some(leg);
+                let side = self.side_of_leg(stack, leg);
+                self.carry(stack, side, description, Carry::ProgressOffer { alerting });
+            }
+            Some(description) if alone => {
+                seeking.alerted |= alerting;
+                seeking.shown = Some(leg);
+                let side = self.side_of_leg(stack, leg);
+                let description = self.take_answer(stack, side, &description);
+                self.bridge.connect(stack);
+                let progress = Progress {
+                    alerting,
+                    description,
+                    offer: false,
+                };
+                self.tell(stack, 0, LegCommand::Progress(progress));
+            }
+            _ if alerting && !seeking.alerted => {
+                seeking.alerted = true;
+                let progress = Progress {
+                    alerting,
+                    description: None,
+                    offer: false,
+                };
+                self.tell(stack, 0, LegCommand::Progress(progress));
+            }
+            _ => {}
+        }
+    }
+
+    /// The side that a called leg is on.
+    pub(super) fn side_of_leg(&mut self, stack: &mut Stack, leg: u8) -> Side {
+        if leg == 0 {
+            return Side::Caller;
+        }
+        match self
+            .legs
+            .get(usize::from(leg))
+            .map(|found| found.sip.flow())
+        {
+            Some(flow) => self
+                .bridge
+                .callee_side(stack, flow.local.ip(), flow.remote.ip()),
+            None => Side::Callee(0),
+        }
+    }
+
+    /// Takes an answer that came from `from`, and gives it as the other side is to read it.
+    pub(super) fn take_answer(
+        &mut self,
+        stack: &mut Stack,
+        from: Side,
+        answer: &[u8],
+    ) -> Option<Description> {
+        self.bridge.learn(stack, from, answer);
+        self.note_codec(answer);
+        let to = match from {
+            Side::Caller => self.bridge.callee_sides().next()?,
+            Side::Callee(_) => Side::Caller,
+        };
+        self.bridge.render(stack, to, answer)
+    }
+
+    /// A called leg could not be had: tries the others.
+    pub(super) fn leg_rejected(&mut self, stack: &mut Stack, leg: u8, rejection: Rejection) {
+        self.leg_over(leg);
+        let Stage::Seeking(seeking) = &mut self.stage else {
+            return self.finish_if_done(stack);
+        };
+        seeking.active.retain(|active| *active != leg);
+        let nobody_else_wanted = rejection.status.is_some_and(|status| status >= 600);
+        seeking.failures.push(rejection);
+        if nobody_else_wanted {
+            seeking.groups.clear();
+            let others = std::mem::take(&mut seeking.active);
+            for other in others {
+                self.tell(
+                    stack,
+                    other,
+                    LegCommand::Release {
+                        cause: Cause::NORMAL_CLEARING,
+                        elsewhere: false,
+                    },
+                );
+            }
+            return self.nobody_left(stack);
+        }
+        if seeking.active.is_empty() {
+            self.try_next_group(stack);
+        }
+    }
+
+    /// A called leg says to try elsewhere.
+    pub(super) fn leg_redirected(&mut self, stack: &mut Stack, leg: u8, contacts: Vec<Box<str>>) {
+        let Stage::Seeking(seeking) = &mut self.stage else {
+            return;
+        };
+        let mut destinations = Vec::new();
+        for contact in contacts {
+            if seeking.redirects_left == 0 {
+                break;
+            }
+            if let Some(destination) = Destination::of_redirect(&contact, stack) {
+                seeking.redirects_left -= 1;
+                destinations.push((contact, destination));
+            }
+        }
+        let mut legs = Vec::new();
+        for (contact, destination) in destinations {
+            self.decided(
+                stack,
+                &format!("The device redirects the call to {contact}."),
+            );
+            legs.extend(self.add_leg(stack, destination));
+        }
+        let rejection = Rejection {
+            cause: Cause::NO_ROUTE_TO_DESTINATION,
+            status: Some(480),
+        };
+        self.leg_rejected_after_redirect(stack, leg, rejection, &legs);
+    }
+
+    fn leg_rejected_after_redirect(
+        &mut self,
+        stack: &mut Stack,
+        leg: u8,
+        rejection: Rejection,
+        new_legs: &[u8],
+    ) {
+        if new_legs.is_empty() {
+            return self.leg_rejected(stack, leg, rejection);
+        }
+        self.leg_over(leg);
+        if let Stage::Seeking(seeking) = &mut self.stage {
+            seeking.active.retain(|active| *active != leg);
+        }
+        self.invite(stack, new_legs);
+    }
+
+    /// It has rung for long enough.
+    pub(crate) fn ring_time_over(&mut self, stack: &mut Stack) {
+        let Stage::Seeking(seeking) = &mut self.stage else {
+            return;
+        };
+        seeking.ring_timer = None;
+        seeking.groups.clear();
+        self.decided(stack, "Nobody answered in time.");
+        self.refuse(stack, Cause::NO_ANSWER, None);
+    }
+
+    /// All legs have failed: tells the caller the most useful of the reasons.
+    fn nobody_left(&mut self, stack: &mut Stack) {
+        let Stage::Seeking(seeking) = &mut self.stage else {
+            return;
+        };
+        let failures = std::mem::take(&mut seeking.failures);
+        let best = crate::cause::best_rejection(&failures).unwrap_or(Rejection {
+            cause: Cause::SUBSCRIBER_ABSENT,
+            status: None,
+        });
+        let ending = Ending::new(stack, best.cause, Releaser::Callee);
+        self.refuse_with(stack, best, ending);
+    }
+
+    /// Refuses the call before it was answered, on the exchange's own account.
+    pub(super) fn refuse(&mut self, stack: &mut Stack, cause: Cause, status: Option<u16>) {
+        let ending = Ending::new(stack, cause, Releaser::Exchange);
+        self.refuse_with(stack, Rejection { cause, status }, ending);
+    }
+
+    pub(super) fn decided(&mut self, stack: &Stack, why: &str) {
+        self.journal.decided(stack.now.unix, why);
+    }
+
+    fn note_codec(&mut self, answer: &[u8]) {
+        if let Some(codec) = first_codec(answer) {
+            self.codec = Some(codec);
+        }
+    }
+}
+
+fn media_of_unknown() -> crate::media::Announcement {
+    crate::media::Announcement::NumberNotKnown
+}
+
+/// The first voice codec of a description, for the record.
+pub(super) fn first_codec(description: &[u8]) -> Option<Box<str>> {
+    let parsed = fernamt_sdp::SessionDescription::parse(description).ok()?;
+    let media = parsed.media().iter().find(|media| !media.is_rejected())?;
+    let format = media.codecs().find(|format| !format.is_telephone_event())?;
+    Some(format!("{}/{}", format.map.encoding, format.map.clock_rate).into())
+}

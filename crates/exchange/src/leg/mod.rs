@@ -1,0 +1,140 @@
+//! One side of a call in words that belong to no protocol: progress, alerting, answer, offers of
+//! media, release with a cause. A leg knows its own protocol and nothing of the other leg; a call
+//! knows only these words.
+
+use core::time::Duration;
+
+use crate::cause::Cause;
+pub(crate) use crate::cause::Rejection;
+
+pub(crate) mod sip;
+
+/// Names a leg of a call in its shard. Stale names are harmless: the generation of the call's slot
+/// tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct LegId {
+    /// The call.
+    pub(crate) call: CallSlot,
+    /// 0: the caller's leg; 1 and up: legs of the called side in the order they were made.
+    pub(crate) leg: u8,
+}
+
+/// Where a call stands in its shard's table, and which one of those that stood there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct CallSlot {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+/// A session description (SDP), as it crosses from leg to leg.
+pub(crate) type Description = Box<[u8]>;
+
+/// Gives the answer to a question of the peer back to the leg that asked. Only that leg knows what
+/// it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReplyToken(pub(crate) u64);
+
+/// What a leg reports.
+#[derive(Debug)]
+pub(crate) enum LegEvent {
+    /// The called party has been reached but has not answered.
+    Progress(Progress),
+    /// The called party has answered. Without a description when an earlier progress carried the
+    /// answer; with an offer when the set-up carried none.
+    Answered { description: Option<Description> },
+    /// The called party, or the way to it, has refused.
+    Rejected(Rejection),
+    /// The called party says to try these addresses instead.
+    Redirected { contacts: Vec<Box<str>> },
+    /// In mid call the party offers new media; without a description it asks for an offer.
+    Offered { description: Option<Description> },
+    /// The party has answered an offer: the answer to [`LegCommand::Offer`].
+    OfferAnswered { description: Option<Description> },
+    /// The party has refused [`LegCommand::Offer`]; everything stays as it was.
+    OfferRefused { status: u16 },
+    /// The party has confirmed; carries its answer when we had made the offer in the answer
+    /// ([`LegCommand::Answer`], [`LegCommand::AcceptOffer`]) or in progress.
+    Confirmed { description: Option<Description> },
+    /// The party sends something that is not about the call itself (key presses, a text).
+    Information {
+        information: Information,
+        reply: ReplyToken,
+    },
+    /// The party has replied to [`LegCommand::Inform`].
+    InformationReplied { reply: ReplyToken, status: u16 },
+    /// The party has hung up, given up or vanished. The leg is over.
+    Released(Release),
+    /// Nothing is pending on a leg that was released by us. Its memory can go.
+    Finished,
+}
+
+/// News from a called party that has not answered yet.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    /// The party's bell rings.
+    pub(crate) alerting: bool,
+    /// Media that can already be heard or agreed.
+    pub(crate) description: Option<Description>,
+    /// The party will not go on before this is confirmed (a reliable provisional response that
+    /// carries an offer).
+    pub(crate) offer: bool,
+}
+
+/// How a party left.
+#[derive(Clone, Debug)]
+pub(crate) struct Release {
+    pub(crate) cause: Cause,
+    /// Whether the party did it; otherwise the exchange found out that it is gone.
+    pub(crate) by_party: bool,
+}
+
+/// Something that is passed on as it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Information {
+    /// The kind: INFO or MESSAGE in SIP.
+    pub(crate) kind: InformationKind,
+    pub(crate) content_type: Box<str>,
+    /// `Info-Package` (RFC 6086).
+    pub(crate) package: Option<Box<str>>,
+    pub(crate) body: Box<[u8]>,
+}
+
+/// What kind of information.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InformationKind {
+    /// About the session: key presses, a picture request.
+    Info,
+    /// A text for a person.
+    Message,
+}
+
+/// What a leg is told.
+#[derive(Debug)]
+pub(crate) enum LegCommand {
+    /// Tell the calling party that the called one has been reached.
+    Progress(Progress),
+    /// Tell the calling party that it is answered.
+    Answer { description: Option<Description> },
+    /// Tell the calling party that it will not be answered.
+    Reject {
+        rejection: Rejection,
+        retry_after: Option<Duration>,
+    },
+    /// Offer new media; without a description: ask the party for an offer.
+    Offer { description: Option<Description> },
+    /// Answer the party's offer; an offer itself where the party had asked for one.
+    AcceptOffer { description: Option<Description> },
+    /// Refuse the party's offer.
+    RefuseOffer { status: u16 },
+    /// Confirm the party's answer, with our answer where the party had made the offer.
+    Confirm { description: Option<Description> },
+    /// Pass something on.
+    Inform {
+        information: Information,
+        reply: ReplyToken,
+    },
+    /// Reply to [`LegEvent::Information`].
+    ReplyInformation { reply: ReplyToken, status: u16 },
+    /// End the leg, whatever it is doing.
+    Release { cause: Cause, elsewhere: bool },
+}

@@ -1,0 +1,414 @@
+//! The calling side of a SIP leg: an INVITE that somebody sent us, until its ACK (RFC 3261
+//! section 13.3, reliable provisional responses of RFC 3262).
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use fernamt_sip::builder::ResponseBuilder;
+use fernamt_sip::dialog::Dialog;
+use fernamt_sip::message::{Message, Name};
+use fernamt_sip::transaction::ServerId;
+use fernamt_sip::transport::Flow;
+
+use super::write::{Reply, Tag};
+use super::{Abilities, Context, Phase, SipLeg};
+use crate::cause::Cause;
+use crate::leg::{Description, LegEvent, LegId, Progress, Rejection, Release};
+use crate::stack::Stack;
+
+/// Max-Forwards of a request that carries none (RFC 3261 section 8.1.1.6).
+const DEFAULT_HOPS: u8 = 70;
+
+/// Responses that may wait for a PRACK.
+const MAX_WAITING: usize = 4;
+
+/// An INVITE that has no final response.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    server: ServerId,
+    request: Box<[u8]>,
+    /// The INVITE carried an offer.
+    offered: bool,
+    hops: u8,
+    /// The caller insists on reliable provisional responses.
+    reliable_required: bool,
+    next_rseq: u32,
+    unacknowledged: Option<Unacknowledged>,
+    waiting: VecDeque<Waiting>,
+    /// A reliable response has carried our side of the agreement, so the 2xx need not.
+    agreed: bool,
+    /// We have made an offer in a reliable response.
+    own_offer: bool,
+}
+
+/// A reliable response that has no PRACK.
+#[derive(Debug)]
+struct Unacknowledged {
+    rseq: u32,
+    described: bool,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    Progress(Progress),
+    Answer { description: Option<Description> },
+}
+
+/// A 2xx that has no ACK.
+#[derive(Debug)]
+pub(crate) struct AwaitingAck {
+    server: ServerId,
+    /// The 2xx carried an offer: the ACK carries the answer.
+    own_offer: bool,
+    /// The leg is to end as soon as the ACK is there (RFC 3261 section 15).
+    release: Option<Cause>,
+}
+
+impl SipLeg {
+    /// The leg of an INVITE that has been accepted for processing; `None` when no dialog can come
+    /// of it.
+    pub(crate) fn incoming(
+        stack: &mut Stack,
+        id: LegId,
+        flow: Flow,
+        server: ServerId,
+        invite: &Message<'_>,
+    ) -> Option<SipLeg> {
+        let tag = stack.new_tag(id);
+        let dialog =
+            match Dialog::from_request(invite, &Tag(tag).to_string(), flow.transport.is_secure()) {
+                Ok(dialog) => dialog,
+                Err(_) => {
+                    stack.tags.remove(&tag);
+                    return None;
+                }
+            };
+        let first_rseq = u32::try_from(stack.random_between(1, 1 << 16)).unwrap_or(1);
+        let incoming = Incoming {
+            server,
+            request: invite.bytes().into(),
+            offered: invite.has_content_type(super::write::SDP) && !invite.body().is_empty(),
+            hops: invite.max_forwards().ok().flatten().unwrap_or(DEFAULT_HOPS),
+            reliable_required: invite.require().has_option("100rel"),
+            next_rseq: first_rseq,
+            unacknowledged: None,
+            waiting: VecDeque::new(),
+            agreed: false,
+            own_offer: false,
+        };
+        Some(SipLeg {
+            id,
+            tag,
+            call_id: invite.call_id().unwrap_or_default().into(),
+            flow,
+            abilities: Abilities::of(invite),
+            phase: Phase::Incoming(Box::new(incoming)),
+            dialog: Some(Box::new(dialog)),
+            asked: None,
+            own: None,
+            session: None,
+            described: None,
+            informations: Vec::new(),
+            answered: false,
+        })
+    }
+
+    /// The offer of the INVITE.
+    pub(crate) fn offer(&self) -> Option<Description> {
+        let Phase::Incoming(incoming) = &self.phase else {
+            return None;
+        };
+        let request = Message::parse(&incoming.request).ok()?;
+        incoming.offered.then(|| request.body().into())
+    }
+
+    /// Whether the INVITE carried an offer.
+    pub(crate) fn has_offered(&self) -> bool {
+        matches!(&self.phase, Phase::Incoming(incoming) if incoming.offered)
+    }
+
+    /// How many hops the next INVITE of this call may take: one less than this one.
+    pub(crate) fn hops_left(&self) -> u8 {
+        match &self.phase {
+            Phase::Incoming(incoming) => incoming.hops.saturating_sub(1),
+            _ => DEFAULT_HOPS,
+        }
+    }
+
+    /// Whether the caller can be told of media before the answer in a way that is confirmed.
+    pub(crate) fn takes_reliable_progress(&self) -> bool {
+        self.abilities.reliable
+    }
+
+    /// Whether the address in the offer is the one that the signalling comes from, so that there is
+    /// no NAT in between.
+    pub(crate) fn offers_its_own_address(&self) -> bool {
+        let Some(offer) = self.offer() else {
+            return false;
+        };
+        let Ok(parsed) = fernamt_sdp::SessionDescription::parse(&offer) else {
+            return false;
+        };
+        let mut media = parsed.media().iter().filter(|media| !media.is_rejected());
+        media.all(|media| {
+            media
+                .address()
+                .is_some_and(|at| at.ip() == self.flow.remote.ip())
+        })
+    }
+
+    /// Tells the caller that the called party has been reached.
+    pub(super) fn progress(&mut self, cx: &mut Context<'_>, progress: Progress) {
+        let reliable_supported = self.abilities.reliable;
+        let Phase::Incoming(incoming) = &mut self.phase else {
+            return;
+        };
+        if incoming.unacknowledged.is_some() {
+            if incoming.waiting.len() < MAX_WAITING {
+                incoming.waiting.push_back(Waiting::Progress(progress));
+            }
+            return;
+        }
+        let status = if progress.alerting { 180 } else { 183 };
+        let described = progress.description.is_some();
+        let reliable = incoming.reliable_required || (reliable_supported && described);
+        let rseq = reliable.then(|| {
+            incoming.next_rseq += 1;
+            incoming.next_rseq
+        });
+        if let Some(rseq) = rseq {
+            incoming.unacknowledged = Some(Unacknowledged { rseq, described });
+            incoming.agreed |= described;
+            incoming.own_offer |= progress.offer;
+        }
+        let (server, request) = (incoming.server, incoming.request.clone());
+        let Ok(request) = Message::parse(&request) else {
+            return;
+        };
+        let reply = Reply {
+            status,
+            body: progress.description.as_deref(),
+            rseq,
+        };
+        self.respond(cx, server, &request, &reply, |_| {});
+        if described {
+            self.described = progress.description;
+        }
+    }
+
+    /// Tells the caller that it is answered.
+    pub(super) fn answer(&mut self, cx: &mut Context<'_>, description: Option<Description>) {
+        let Phase::Incoming(incoming) = &mut self.phase else {
+            return;
+        };
+        if incoming
+            .unacknowledged
+            .as_ref()
+            .is_some_and(|response| response.described)
+        {
+            // RFC 3262 section 3: not before the description has been acknowledged.
+            incoming.waiting.clear();
+            return incoming.waiting.push_back(Waiting::Answer { description });
+        }
+        let server = incoming.server;
+        let request = std::mem::take(&mut incoming.request);
+        let own_offer = description.is_some() && !incoming.offered && !incoming.own_offer;
+        let description = description.or_else(|| {
+            // What an unreliable response said counts only when the 2xx says it again.
+            self.described.clone().filter(|_| !incoming.agreed)
+        });
+        let Ok(request) = Message::parse(&request) else {
+            return;
+        };
+        self.agree_on_session_as_server(cx.stack, &request);
+        let session = self.session_in_response();
+        let reply = Reply {
+            status: 200,
+            body: description.as_deref(),
+            rseq: None,
+        };
+        self.phase = Phase::AwaitingAck(AwaitingAck {
+            server,
+            own_offer,
+            release: None,
+        });
+        self.respond(cx, server, &request, &reply, |builder| {
+            session.write(builder)
+        });
+        self.answered = true;
+        if let Some(dialog) = &mut self.dialog {
+            dialog.confirm();
+        }
+        if description.is_some() {
+            self.described = description;
+        }
+    }
+
+    /// Tells the caller that it will not be answered.
+    pub(super) fn reject(
+        &mut self,
+        cx: &mut Context<'_>,
+        rejection: &Rejection,
+        retry_after: Option<Duration>,
+    ) {
+        let Phase::Incoming(incoming) = &mut self.phase else {
+            return self.release(cx, rejection.cause, false);
+        };
+        let server = incoming.server;
+        let request = std::mem::take(&mut incoming.request);
+        let status = rejection.status.unwrap_or_else(|| rejection.cause.status());
+        if let Ok(request) = Message::parse(&request) {
+            let reason = rejection.cause.reason();
+            self.respond(cx, server, &request, &Reply::status(status), |builder| {
+                builder.header(Name::Reason, reason);
+                if let Some(retry_after) = retry_after {
+                    builder.header(Name::RetryAfter, retry_after.as_secs());
+                }
+            });
+        }
+        self.finish(cx);
+    }
+
+    /// The caller has given up (CANCEL).
+    pub(crate) fn cancelled(&mut self, cx: &mut Context<'_>, cancel: &Message<'_>) {
+        cx.received(self.id, cancel);
+        let Phase::Incoming(incoming) = &mut self.phase else {
+            return;
+        };
+        let server = incoming.server;
+        let request = std::mem::take(&mut incoming.request);
+        if let Ok(request) = Message::parse(&request) {
+            self.respond(cx, server, &request, &Reply::status(487), |_| {});
+        }
+        let cause = Cause::of_message(cancel).unwrap_or(Cause::NORMAL_CLEARING);
+        self.leave(
+            cx,
+            Release {
+                cause,
+                by_party: true,
+            },
+        );
+    }
+
+    /// A PRACK has come for `rseq`; its answer, where it carries one, is for the call.
+    pub(super) fn acknowledged_progress(
+        &mut self,
+        cx: &mut Context<'_>,
+        rseq: u32,
+        description: Option<Description>,
+    ) -> bool {
+        let Phase::Incoming(incoming) = &mut self.phase else {
+            return false;
+        };
+        if incoming
+            .unacknowledged
+            .as_ref()
+            .is_none_or(|response| response.rseq != rseq)
+        {
+            return false;
+        }
+        incoming.unacknowledged = None;
+        cx.stack.transactions.prack_received(incoming.server, rseq);
+        let answers_our_offer = incoming.own_offer && description.is_some();
+        if answers_our_offer {
+            incoming.own_offer = false;
+            cx.stack.emit(self.id, LegEvent::Confirmed { description });
+        }
+        true
+    }
+
+    /// Whether a reliable response has carried an offer that has no answer yet.
+    pub(super) fn has_offered_in_progress(&self) -> bool {
+        matches!(&self.phase, Phase::Incoming(incoming) if incoming.own_offer)
+    }
+
+    /// Sends what had to wait for a PRACK.
+    pub(super) fn send_waiting(&mut self, cx: &mut Context<'_>) {
+        let Phase::Incoming(incoming) = &mut self.phase else {
+            return;
+        };
+        match incoming.waiting.pop_front() {
+            Some(Waiting::Progress(progress)) => self.progress(cx, progress),
+            Some(Waiting::Answer { description }) => self.answer(cx, description),
+            None => {}
+        }
+    }
+
+    /// The ACK to our 2xx, or to the 2xx of a re-INVITE.
+    pub(crate) fn acknowledged(&mut self, cx: &mut Context<'_>, ack: &Message<'_>) {
+        let description: Option<Description> = (!ack.body().is_empty()).then(|| ack.body().into());
+        if let Phase::AwaitingAck(awaiting) = &self.phase {
+            cx.stack.transactions.acknowledged(awaiting.server);
+            let (own_offer, release) = (awaiting.own_offer, awaiting.release);
+            cx.received(self.id, ack);
+            self.phase = Phase::Established;
+            if let Some(cause) = release {
+                return self.release(cx, cause, false);
+            }
+            let description = description.filter(|_| own_offer);
+            return cx.stack.emit(self.id, LegEvent::Confirmed { description });
+        }
+        self.acknowledged_offer(cx, ack, description);
+    }
+
+    /// No ACK came for our 2xx (RFC 3261 section 13.3.1.4).
+    pub(crate) fn never_acknowledged(&mut self, cx: &mut Context<'_>) {
+        if !matches!(self.phase, Phase::AwaitingAck(_) | Phase::Established) {
+            return;
+        }
+        self.phase = Phase::Established;
+        self.say_bye(cx, Cause::RECOVERY_ON_TIMER_EXPIRY);
+        self.leave(
+            cx,
+            Release {
+                cause: Cause::RECOVERY_ON_TIMER_EXPIRY,
+                by_party: false,
+            },
+        );
+    }
+
+    /// No PRACK came for a reliable provisional response (RFC 3262 section 3).
+    pub(crate) fn progress_never_acknowledged(&mut self, cx: &mut Context<'_>) {
+        let cause = Cause::RECOVERY_ON_TIMER_EXPIRY;
+        let rejection = Rejection {
+            cause,
+            status: Some(504),
+        };
+        if matches!(self.phase, Phase::Incoming(_)) {
+            self.reject(cx, &rejection, None);
+            cx.stack.emit(
+                self.id,
+                LegEvent::Released(Release {
+                    cause,
+                    by_party: false,
+                }),
+            );
+        }
+    }
+
+    /// The leg is to end, and its 2xx has no ACK: remembers it until the ACK is there.
+    pub(super) fn release_when_acknowledged(&mut self, cause: Cause) -> bool {
+        match &mut self.phase {
+            Phase::AwaitingAck(awaiting) => {
+                awaiting.release = Some(cause);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The final response that would end this leg, ready to be sent after a restart.
+    pub(super) fn farewell_response(&self) -> Option<Vec<u8>> {
+        let Phase::Incoming(incoming) = &self.phase else {
+            return None;
+        };
+        let request = Message::parse(&incoming.request).ok()?;
+        let mut bytes = Vec::with_capacity(512);
+        let tag = Tag(self.tag).to_string();
+        let source = Some(self.flow.remote);
+        ResponseBuilder::for_request(&mut bytes, &request, 503, None, Some(&tag), source)
+            .header(Name::RetryAfter, 1)
+            .finish();
+        Some(bytes)
+    }
+}

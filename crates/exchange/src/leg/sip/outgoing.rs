@@ -1,0 +1,866 @@
+//! The called side of a SIP leg: an INVITE that we send, until its ACK (RFC 3261 section 13.2), with
+//! the early dialogs that its provisional responses make, PRACK (RFC 3262), the next address when
+//! one fails (RFC 3263 section 4.3), and TCP for what is too large for a datagram.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use fernamt_sip::builder::RequestBuilder;
+use fernamt_sip::dialog::session_timer::SessionTimerOffer;
+use fernamt_sip::dialog::{Dialog, DialogError};
+use fernamt_sip::message::{Message, Method, Name};
+use fernamt_sip::name_addr::Quoted;
+use fernamt_sip::transaction::{Cancelling, ClientId};
+use fernamt_sip::transport::{Flow, Transport};
+use fernamt_sip::uri::{EscapedUser, Host, Uri};
+
+use super::flow::request_flow;
+use super::session::policy;
+use super::transaction_use::{Purpose, TransactionUse};
+use super::write::{ALLOWED, Branch, SDP, Tag};
+use super::{Abilities, Context, Phase, SipLeg, binding_flow, public_address};
+use crate::cause::Cause;
+use crate::interface::{HostQuery, Output, Question, Target};
+use crate::journal::Journal;
+use crate::leg::{Description, LegEvent, LegId, Progress, Rejection};
+use crate::registrar::Binding;
+use crate::stack::{Asker, Stack};
+
+/// Early dialogs that one INVITE may have.
+const MAX_EARLY_DIALOGS: usize = 8;
+
+/// The largest request that goes in a datagram when the path MTU is not known (RFC 3261
+/// section 18.1.1).
+const MAX_DATAGRAM_REQUEST: usize = 1300;
+
+/// Contacts of a 3xx that are looked at.
+const MAX_REDIRECT_CONTACTS: usize = 8;
+
+/// Where a called leg goes.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    flow: Flow,
+    /// The request URI.
+    uri: Box<str>,
+    /// The Path that its REGISTER came along (RFC 3327).
+    path: Vec<Box<str>>,
+    /// The host has to be looked up first.
+    lookup: Option<HostQuery>,
+}
+
+impl Destination {
+    /// A registered contact.
+    pub(crate) fn of_binding(binding: &Binding, _stack: &Stack) -> Destination {
+        let mut destination = Destination {
+            flow: binding_flow(binding),
+            uri: binding.contact.clone(),
+            path: binding.path.clone(),
+            lookup: None,
+        };
+        if let Some(first) = binding.path.first() {
+            let uri =
+                fernamt_sip::header::NameAddr::parse(first).map(|path| path.uri_text().to_owned());
+            if let Some((flow, lookup)) = uri.ok().and_then(|uri| way_to(&uri, destination.flow)) {
+                // The proxy that added the Path is the way, whatever the contact says.
+                if lookup.is_some() || destination.flow.connection.is_none() {
+                    destination.flow = flow;
+                    destination.lookup = lookup;
+                }
+            }
+        }
+        destination
+    }
+
+    /// A contact that a device has named in a 3xx; `None` when it is nothing that we can call.
+    pub(crate) fn of_redirect(contact: &str, stack: &Stack) -> Option<Destination> {
+        let (_, local) = stack.config.listeners.first()?;
+        let like = Flow {
+            transport: Transport::Udp,
+            local: *local,
+            remote: *local,
+            connection: None,
+        };
+        let (flow, lookup) = way_to(contact, like)?;
+        Some(Destination {
+            flow,
+            uri: contact.into(),
+            path: Vec::new(),
+            lookup,
+        })
+    }
+}
+
+/// The flow to the host of a URI, or the question that must be asked first.
+fn way_to(uri: &str, like: Flow) -> Option<(Flow, Option<HostQuery>)> {
+    let parsed = Uri::parse(uri).ok().filter(Uri::is_sip)?;
+    let named = parsed
+        .param("transport")
+        .and_then(|transport| transport.parse().ok());
+    let secure = parsed.scheme() == fernamt_sip::uri::Scheme::Sips;
+    let transport = named.unwrap_or(if secure {
+        Transport::Tls
+    } else {
+        Transport::Udp
+    });
+    let port = parsed.port().unwrap_or(transport.default_port());
+    let ip = match parsed.host() {
+        Host::V4(ip) => ip.into(),
+        Host::V6(ip) => ip.into(),
+        Host::Name(host) => {
+            let query = HostQuery {
+                host: host.into(),
+                port: parsed.port(),
+                transport: named,
+                secure,
+            };
+            return Some((
+                Flow {
+                    connection: None,
+                    ..like
+                },
+                Some(query),
+            ));
+        }
+    };
+    let remote = std::net::SocketAddr::new(ip, port);
+    Some((
+        Flow {
+            transport,
+            remote,
+            connection: None,
+            ..like
+        },
+        None,
+    ))
+}
+
+/// What the INVITE says.
+#[derive(Debug)]
+pub(crate) struct Invitation<'i> {
+    pub(crate) caller_number: &'i str,
+    pub(crate) caller_name: Option<&'i str>,
+    pub(crate) description: Option<Description>,
+    pub(crate) hops: u8,
+    /// Whether the called party may confirm its progress reliably.
+    pub(crate) reliable_progress: bool,
+}
+
+/// An INVITE that has no final response.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    destination: Destination,
+    targets: VecDeque<Target>,
+    request: Option<Request>,
+    /// The INVITE as it was sent.
+    sent: Option<Arc<[u8]>>,
+    client: Option<ClientId>,
+    cseq: u32,
+    early: Vec<Early>,
+    /// The leg has been released; the final response is awaited only to end the transaction.
+    released: bool,
+    /// The datagram would be too large and the device does not take TCP.
+    datagram_anyway: bool,
+    /// What is asked for after a 422.
+    session_offer: Option<SessionTimerOffer>,
+}
+
+/// What the INVITE says, kept for sending it again elsewhere.
+#[derive(Debug)]
+struct Request {
+    caller_number: Box<str>,
+    caller_name: Option<Box<str>>,
+    description: Option<Description>,
+    hops: u8,
+    reliable_progress: bool,
+}
+
+/// An early dialog.
+#[derive(Debug)]
+struct Early {
+    dialog: Dialog,
+    /// RSeq of the last reliable response.
+    rseq: Option<u32>,
+    /// A reliable response with an offer whose PRACK needs an answer: its RSeq and CSeq.
+    owing: Option<(u32, u32)>,
+}
+
+/// A 2xx with an offer whose ACK needs an answer.
+#[derive(Debug)]
+pub(crate) struct OwingAck {
+    client: ClientId,
+    cseq: u32,
+    to_tag: Box<str>,
+}
+
+impl OwingAck {
+    /// The transaction and the CSeq of the INVITE.
+    pub(super) fn ids(&self) -> (ClientId, u32) {
+        (self.client, self.cseq)
+    }
+}
+
+impl Outgoing {
+    /// The first early dialog.
+    pub(super) fn first_early(&mut self) -> Option<&mut Dialog> {
+        self.early.first_mut().map(|early| &mut early.dialog)
+    }
+
+    /// The early dialog with this tag of the peer.
+    pub(super) fn early_with(&mut self, remote_tag: &str) -> Option<&mut Dialog> {
+        let mut early = self.early.iter_mut().map(|early| &mut early.dialog);
+        early.find(|dialog| &*dialog.remote.tag == remote_tag)
+    }
+
+    /// Whether there is an early dialog with this tag of the peer.
+    pub(super) fn has_early(&self, remote_tag: &str) -> bool {
+        self.early
+            .iter()
+            .any(|early| &*early.dialog.remote.tag == remote_tag)
+    }
+}
+
+impl SipLeg {
+    /// A leg towards `destination` that has not been invited.
+    pub(crate) fn outgoing(
+        stack: &mut Stack,
+        id: LegId,
+        shard_key: u32,
+        destination: Destination,
+    ) -> SipLeg {
+        let tag = stack.new_tag(id);
+        let call_id = crate::exchange::own_call_id(shard_key, stack.random_u64());
+        let flow = destination.flow;
+        let cseq = u32::try_from(stack.random_between(1, 1 << 20)).unwrap_or(1);
+        SipLeg {
+            id,
+            tag,
+            call_id,
+            flow,
+            abilities: Abilities::default(),
+            phase: Phase::Outgoing(Box::new(Outgoing {
+                destination,
+                targets: VecDeque::new(),
+                request: None,
+                sent: None,
+                client: None,
+                cseq,
+                early: Vec::new(),
+                released: false,
+                datagram_anyway: false,
+                session_offer: None,
+            })),
+            dialog: None,
+            asked: None,
+            own: None,
+            session: None,
+            described: None,
+            informations: Vec::new(),
+            answered: false,
+        }
+    }
+
+    /// Whether [`SipLeg::invite`] has been called, or is not wanted any more.
+    pub(crate) fn is_invited(&self) -> bool {
+        !matches!(&self.phase, Phase::Outgoing(outgoing) if outgoing.request.is_none())
+    }
+
+    /// Calls the device.
+    pub(crate) fn invite(
+        &mut self,
+        stack: &mut Stack,
+        journal: &mut Journal,
+        invitation: Invitation<'_>,
+    ) {
+        let Phase::Outgoing(outgoing) = &mut self.phase else {
+            return;
+        };
+        outgoing.request = Some(Request {
+            caller_number: invitation.caller_number.into(),
+            caller_name: invitation.caller_name.map(Into::into),
+            description: invitation.description,
+            hops: invitation.hops,
+            reliable_progress: invitation.reliable_progress,
+        });
+        match outgoing.destination.lookup.take() {
+            Some(query) => stack.ask(Asker::Leg(self.id), Question::Resolve(query)),
+            None => self.send_invite(&mut Context { stack, journal }),
+        }
+    }
+
+    /// The addresses of the host are known.
+    pub(crate) fn resolved(&mut self, cx: &mut Context<'_>, targets: Vec<Target>) {
+        let Phase::Outgoing(outgoing) = &mut self.phase else {
+            return;
+        };
+        outgoing.targets = targets.into();
+        if outgoing.released {
+            return self.finish(cx);
+        }
+        if !self.try_next_target(cx) {
+            cx.journal
+                .decided(cx.stack.now.unix, "The host of the address was not found.");
+            self.rejected(cx, Cause::NO_ROUTE_TO_DESTINATION, Some(480));
+        }
+    }
+
+    /// Sends the INVITE to the next address of the host. False: there is none.
+    fn try_next_target(&mut self, cx: &mut Context<'_>) -> bool {
+        let Phase::Outgoing(outgoing) = &mut self.phase else {
+            return false;
+        };
+        let Some(target) = outgoing.targets.pop_front() else {
+            return false;
+        };
+        let same_family =
+            |local: &std::net::SocketAddr| local.is_ipv4() == target.address.is_ipv4();
+        let listeners = &cx.stack.config.listeners;
+        let local = listeners
+            .iter()
+            .find(|(transport, local)| *transport == target.transport && same_family(local))
+            .or_else(|| listeners.iter().find(|(_, local)| same_family(local)))
+            .map_or(self.flow.local, |(_, local)| *local);
+        self.flow = Flow {
+            transport: target.transport,
+            local,
+            remote: target.address,
+            connection: None,
+        };
+        if let Some(name) = target.server_name {
+            cx.stack.name_server(target.address, name);
+        }
+        outgoing.early.clear();
+        self.send_invite(cx);
+        true
+    }
+
+    /// Sends the INVITE along the flow of the leg.
+    fn send_invite(&mut self, cx: &mut Context<'_>) {
+        let branch = Branch(cx.stack.random_u64()).to_string();
+        let mut bytes = self.write_invite(cx.stack, &branch);
+        let Phase::Outgoing(outgoing) = &mut self.phase else {
+            return;
+        };
+        let too_large = bytes.len() > MAX_DATAGRAM_REQUEST && !outgoing.datagram_anyway;
+        if self.flow.transport == Transport::Udp && too_large {
+            self.flow.transport = Transport::Tcp;
+            bytes = self.write_invite(cx.stack, &branch);
+        }
+        let bytes: Arc<[u8]> = bytes.into();
+        let usage = TransactionUse::Leg(self.id, Purpose::Invite);
+        let now = cx.stack.now.time;
+        let transactions = &mut cx.stack.transactions;
+        let invite = Arc::clone(&bytes);
+        let sent = transactions.request(now, self.flow, bytes, Method::Invite, &branch, usage);
+        let Phase::Outgoing(outgoing) = &mut self.phase else {
+            return;
+        };
+        outgoing.sent = Some(invite);
+        let offer = outgoing
+            .request
+            .as_ref()
+            .and_then(|request| request.description.as_deref());
+        cx.journal.sent(
+            cx.stack.now.unix,
+            self.id.leg,
+            "INVITE",
+            &crate::journal::body_summary(offer.unwrap_or(&[])),
+        );
+        self.described = offer.map(Into::into);
+        match sent {
+            Ok(client) => outgoing.client = Some(client),
+            Err(_) => self.rejected(cx, Cause::RESOURCE_UNAVAILABLE, Some(503)),
+        }
+    }
+
+    fn write_invite(&self, stack: &Stack, branch: &str) -> Vec<u8> {
+        let contact = self.contact(stack);
+        let public = public_address(&stack.config, self.flow.transport, self.flow.local);
+        let mut bytes = Vec::with_capacity(1024);
+        let Phase::Outgoing(outgoing) = &self.phase else {
+            return bytes;
+        };
+        let Some(request) = &outgoing.request else {
+            return bytes;
+        };
+        let uri = &*outgoing.destination.uri;
+        let mut builder = RequestBuilder::new(&mut bytes, Method::Invite, uri);
+        builder.via(self.flow.transport, public, branch, true);
+        for path in &outgoing.destination.path {
+            builder.header(Name::Route, path);
+        }
+        builder.header(Name::MaxForwards, request.hops);
+        let number = EscapedUser(&request.caller_number);
+        let tag = Tag(self.tag);
+        match &request.caller_name {
+            Some(name) => {
+                let name = Quoted(name);
+                builder.header(
+                    Name::From,
+                    format_args!("{name} <sip:{number}@{public}>;tag={tag}"),
+                );
+            }
+            None => {
+                builder.header(
+                    Name::From,
+                    format_args!("<sip:{number}@{public}>;tag={tag}"),
+                );
+            }
+        }
+        builder.header(Name::To, format_args!("<{}>", without_params(uri)));
+        builder.header(Name::CallId, &self.call_id);
+        builder.header(Name::CSeq, format_args!("{} INVITE", outgoing.cseq));
+        builder.header(Name::Contact, &contact);
+        builder.header(Name::Allow, ALLOWED);
+        let supported = if request.reliable_progress {
+            "timer, 100rel"
+        } else {
+            "timer"
+        };
+        builder.header(Name::Supported, supported);
+        let offer = outgoing
+            .session_offer
+            .unwrap_or_else(|| policy(&stack.config).offer());
+        if let Some(expires) = offer.session_expires {
+            builder.header(Name::SessionExpires, expires);
+        }
+        if let Some(min_se_seconds) = offer.min_se_seconds {
+            builder.header(Name::MinSe, min_se_seconds);
+        }
+        match &request.description {
+            Some(description) => builder.body(SDP, description),
+            None => builder.finish(),
+        }
+        bytes
+    }
+
+    /// A response to our INVITE.
+    pub(super) fn invite_response(&mut self, cx: &mut Context<'_>, response: &Message<'_>) {
+        let status = response.status().unwrap_or(500);
+        match (&mut self.phase, status) {
+            (_, 100) => {}
+            (Phase::Outgoing(outgoing), 101..=199) if !outgoing.released => {
+                cx.received(self.id, response);
+                self.early_response(cx, response, status);
+            }
+            (Phase::Outgoing(_), 200..=299) => {
+                cx.received(self.id, response);
+                self.accepted(cx, response);
+            }
+            (Phase::Outgoing(_), _) => {
+                cx.received(self.id, response);
+                self.invite_failed(cx, response, status);
+            }
+            (_, 200..=299) => self.answered_twice(cx, response),
+            _ => {}
+        }
+    }
+
+    /// 101 to 199.
+    fn early_response(&mut self, cx: &mut Context<'_>, response: &Message<'_>, status: u16) {
+        self.abilities.add(response);
+        let is_over_tls = self.flow.transport.is_secure();
+        let Phase::Outgoing(outgoing) = &mut self.phase else {
+            return;
+        };
+        let rseq = response.rseq().ok().flatten();
+        let reliable = rseq.filter(|_| response.require().has_option("100rel"));
+        let offered = outgoing
+            .request
+            .as_ref()
+            .is_some_and(|request| request.description.is_some());
+        let described = response.has_content_type(SDP) && !response.body().is_empty();
+        let mut description: Option<Description> = described.then(|| response.body().into());
+        let mut offer = false;
+        if let Some(early) = early_dialog(outgoing, response, is_over_tls)
+            && let Some(rseq) = reliable
+        {
+            if early.rseq.is_some_and(|last| rseq != last + 1) {
+                return;
+            }
+            early.rseq = Some(rseq);
+            let cseq = response.cseq().map_or(0, |cseq| cseq.number);
+            offer = described && !offered;
+            if offer {
+                early.owing = Some((rseq, cseq));
+            } else {
+                self.send_prack(cx, response, rseq, cseq, None);
+            }
+        }
+        if !offered && !offer {
+            // Without an offer of ours this describes nothing that could be agreed on.
+            description = None;
+        }
+        let alerting = status == 180;
+        if alerting || description.is_some() {
+            let progress = Progress {
+                alerting,
+                description,
+                offer,
+            };
+            cx.stack.emit(self.id, LegEvent::Progress(progress));
+        }
+    }
+
+    fn send_prack(
+        &mut self,
+        cx: &mut Context<'_>,
+        response: &Message<'_>,
+        rseq: u32,
+        cseq: u32,
+        answer: Option<&[u8]>,
+    ) {
+        let remote_tag = response
+            .to()
+            .ok()
+            .and_then(|to| to.tag())
+            .unwrap_or("")
+            .to_owned();
+        self.bring_early_to_front(&remote_tag);
+        let usage = TransactionUse::Leg(self.id, Purpose::Prack);
+        let body = answer.map(|answer| (SDP, answer));
+        self.request_in_dialog(cx, Method::Prack, usage, body, |builder| {
+            builder.header(Name::RAck, format_args!("{rseq} {cseq} INVITE"));
+        });
+    }
+
+    fn bring_early_to_front(&mut self, remote_tag: &str) {
+        if let Phase::Outgoing(outgoing) = &mut self.phase {
+            let found = outgoing
+                .early
+                .iter()
+                .position(|early| &*early.dialog.remote.tag == remote_tag);
+            if let Some(found) = found {
+                outgoing.early.swap(0, found);
+            }
+        }
+    }
+
+    /// 200 to 299: the device has answered.
+    fn accepted(&mut self, cx: &mut Context<'_>, response: &Message<'_>) {
+        self.abilities.add(response);
+        let Phase::Outgoing(outgoing) = &mut self.phase else {
+            return;
+        };
+        let Some(client) = outgoing.client else {
+            return;
+        };
+        let (cseq, released) = (outgoing.cseq, outgoing.released);
+        let offered = outgoing
+            .request
+            .as_ref()
+            .is_some_and(|request| request.description.is_some());
+        let is_over_tls = self.flow.transport.is_secure();
+        let sent = outgoing.sent.clone().unwrap_or_default();
+        let remote_tag = response.to().ok().and_then(|to| to.tag()).unwrap_or("");
+        let early = outgoing
+            .early
+            .iter()
+            .position(|early| &*early.dialog.remote.tag == remote_tag);
+        let known = early.map(|index| outgoing.early.swap_remove(index).dialog);
+        let made = match known {
+            Some(mut dialog) => dialog.confirm_by(response).map(|()| dialog),
+            None => Message::parse(&sent)
+                .map_err(|_| DialogError::NoDialog)
+                .and_then(|invite| Dialog::from_response(&invite, response, is_over_tls)),
+        };
+        let Ok(dialog) = made else {
+            return self.rejected(cx, Cause::PROTOCOL_ERROR, Some(502));
+        };
+        self.dialog = Some(Box::new(dialog));
+        let described = response.has_content_type(SDP) && !response.body().is_empty();
+        let description: Option<Description> = described.then(|| response.body().into());
+        if released {
+            // Our CANCEL came too late (RFC 3261 section 9.1).
+            self.phase = Phase::Established;
+            self.send_ack(cx, client, cseq, remote_tag, None);
+            self.say_bye(cx, Cause::NORMAL_CLEARING);
+            return self.finish(cx);
+        }
+        self.answered = true;
+        self.agree_on_session_as_client(cx.stack, response);
+        if offered || description.is_none() {
+            self.phase = Phase::Established;
+            self.send_ack(cx, client, cseq, remote_tag, None);
+        } else {
+            self.phase = Phase::OwingAck(OwingAck {
+                client,
+                cseq,
+                to_tag: remote_tag.into(),
+            });
+        }
+        cx.stack.emit(self.id, LegEvent::Answered { description });
+    }
+
+    /// The ACK to a 2xx (RFC 3261 section 13.2.2.4).
+    pub(super) fn send_ack(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: ClientId,
+        cseq: u32,
+        to_tag: &str,
+        answer: Option<&[u8]>,
+    ) {
+        let Some(bytes) = self.write_ack(cx.stack, cseq, answer) else {
+            return;
+        };
+        cx.sent(self.id, "ACK", answer.unwrap_or(&[]));
+        let flow = match self.dialog.as_deref() {
+            Some(dialog) if dialog.route_set.is_empty() => {
+                request_flow(self.flow, &dialog.remote_target)
+            }
+            _ => self.flow,
+        };
+        cx.stack
+            .transactions
+            .acknowledge(client, flow, bytes, to_tag);
+    }
+
+    pub(super) fn write_ack(
+        &self,
+        stack: &mut Stack,
+        cseq: u32,
+        answer: Option<&[u8]>,
+    ) -> Option<Arc<[u8]>> {
+        let public = public_address(&stack.config, self.flow.transport, self.flow.local);
+        let branch = Branch(stack.random_u64());
+        let dialog = self.dialog.as_deref()?;
+        let mut scratch = std::mem::take(&mut stack.scratch);
+        let mut builder = dialog.ack_for(&mut scratch, cseq, |builder| {
+            builder.via(self.flow.transport, public, &branch, true);
+        });
+        match answer {
+            Some(answer) => builder.body(SDP, answer),
+            None => builder.finish(),
+        }
+        let bytes: Arc<[u8]> = scratch.as_slice().into();
+        stack.scratch = scratch;
+        Some(bytes)
+    }
+
+    /// A 2xx that was acknowledged before a restart comes again. False: it is of another dialog.
+    pub(crate) fn acknowledge_again(
+        &mut self,
+        cx: &mut Context<'_>,
+        response: &Message<'_>,
+    ) -> bool {
+        let of_dialog = self
+            .dialog
+            .as_deref()
+            .is_some_and(|dialog| dialog.matches(response));
+        let Some(cseq) = response.cseq().ok().filter(|_| of_dialog) else {
+            return false;
+        };
+        if let Some(bytes) = self.write_ack(cx.stack, cseq.number, None) {
+            cx.stack.outputs.push_back(Output::Send {
+                flow: self.flow,
+                server_name: None,
+                bytes,
+            });
+        }
+        true
+    }
+
+    /// Confirms an offer of the called party with our answer: in PRACK or in ACK.
+    pub(super) fn confirm(&mut self, cx: &mut Context<'_>, description: Option<Description>) {
+        match &mut self.phase {
+            Phase::OwingAck(owing) => {
+                let (client, cseq) = (owing.client, owing.cseq);
+                let to_tag = std::mem::take(&mut owing.to_tag);
+                self.phase = Phase::Established;
+                self.send_ack(cx, client, cseq, &to_tag, description.as_deref());
+                self.described = description;
+            }
+            Phase::Outgoing(outgoing) => {
+                let Some(early) = outgoing.early.first_mut() else {
+                    return;
+                };
+                let Some((rseq, cseq)) = early.owing.take() else {
+                    return;
+                };
+                let usage = TransactionUse::Leg(self.id, Purpose::Prack);
+                let body = description.as_deref().map(|answer| (SDP, answer));
+                self.request_in_dialog(cx, Method::Prack, usage, body, |builder| {
+                    builder.header(Name::RAck, format_args!("{rseq} {cseq} INVITE"));
+                });
+                if let Phase::Outgoing(outgoing) = &mut self.phase
+                    && let Some(request) = &mut outgoing.request
+                {
+                    // From here on offer and answer are complete, as if we had offered.
+                    request.description.clone_from(&description);
+                }
+                self.described = description;
+            }
+            _ => self.confirm_offer(cx, description),
+        }
+    }
+
+    /// 300 to 699, or no response at all.
+    fn invite_failed(&mut self, cx: &mut Context<'_>, response: &Message<'_>, status: u16) {
+        let Phase::Outgoing(outgoing) = &mut self.phase else {
+            return;
+        };
+        if outgoing.released {
+            return self.finish(cx);
+        }
+        match status {
+            300..=399 => {
+                let contacts: Vec<Box<str>> = response
+                    .contacts()
+                    .flatten()
+                    .take(MAX_REDIRECT_CONTACTS)
+                    .map(|contact| contact.uri_text().into())
+                    .collect();
+                self.phase = Phase::Over;
+                cx.stack.tags.remove(&self.tag);
+                cx.stack.emit(self.id, LegEvent::Redirected { contacts });
+            }
+            // RFC 4028 section 7.3: again, with the interval that it wants.
+            422 if outgoing.session_offer.is_none() => {
+                let policy = policy(&cx.stack.config);
+                let wanted = response.min_se().ok().flatten().unwrap_or(0);
+                outgoing.session_offer = policy.offer_after_422(policy.offer(), wanted);
+                if outgoing.session_offer.is_none() {
+                    return self.rejected(cx, Cause::from_status(status), Some(status));
+                }
+                outgoing.cseq += 1;
+                self.send_invite(cx);
+            }
+            503 if !outgoing.targets.is_empty() => {
+                self.try_next_target(cx);
+            }
+            _ => {
+                let cause = Cause::of_message(response).unwrap_or(Cause::from_status(status));
+                self.rejected(cx, cause, Some(status));
+            }
+        }
+    }
+
+    /// Nothing has come back at all: no response, or no way to the device.
+    pub(crate) fn invite_lost(&mut self, cx: &mut Context<'_>, no_way: bool) {
+        let Phase::Outgoing(outgoing) = &mut self.phase else {
+            return;
+        };
+        if outgoing.released {
+            return self.finish(cx);
+        }
+        let datagram_enlarged = self.flow.transport == Transport::Tcp
+            && outgoing.destination.flow.transport == Transport::Udp
+            && outgoing.destination.flow.remote == self.flow.remote;
+        if no_way && datagram_enlarged {
+            outgoing.datagram_anyway = true;
+            self.flow.transport = Transport::Udp;
+            return self.send_invite(cx);
+        }
+        if self.try_next_target(cx) {
+            return;
+        }
+        let why = if no_way {
+            "The device cannot be reached."
+        } else {
+            "The device does not respond."
+        };
+        cx.journal.decided(cx.stack.now.unix, why);
+        // The device is registered and not there any more.
+        self.rejected(cx, Cause::NO_USER_RESPONDING, Some(480));
+    }
+
+    /// The CANCEL that would end this leg, ready to be sent after a restart (RFC 3261 section 9.1).
+    pub(super) fn farewell_cancel(&self) -> Option<Vec<u8>> {
+        let Phase::Outgoing(outgoing) = &self.phase else {
+            return None;
+        };
+        let invite = Message::parse(outgoing.sent.as_deref()?).ok()?;
+        let mut bytes = Vec::with_capacity(512);
+        let mut builder = RequestBuilder::new(
+            &mut bytes,
+            Method::Cancel,
+            invite.request_uri().unwrap_or(""),
+        );
+        for name in [Name::Via, Name::Route, Name::From, Name::To, Name::CallId] {
+            builder.copy(&invite, name);
+        }
+        builder.header(Name::CSeq, format_args!("{} CANCEL", outgoing.cseq));
+        builder.header(Name::MaxForwards, 70).finish();
+        Some(bytes)
+    }
+
+    fn rejected(&mut self, cx: &mut Context<'_>, cause: Cause, status: Option<u16>) {
+        self.phase = Phase::Over;
+        cx.stack.tags.remove(&self.tag);
+        cx.stack
+            .emit(self.id, LegEvent::Rejected(Rejection { cause, status }));
+    }
+
+    /// Another 2xx of the same INVITE: another phone behind a forking proxy has answered as well.
+    /// It is let go (RFC 3261 section 13.2.2.4).
+    fn answered_twice(&mut self, cx: &mut Context<'_>, response: &Message<'_>) {
+        let remote_tag = response.to().ok().and_then(|to| to.tag()).unwrap_or("");
+        if self
+            .dialog
+            .as_deref()
+            .is_some_and(|dialog| &*dialog.remote.tag == remote_tag)
+        {
+            return;
+        }
+        cx.received(self.id, response);
+        super::release::let_go(cx.stack, self.flow, response);
+    }
+
+    /// Gives up on the device before it has answered.
+    pub(super) fn give_up(&mut self, cx: &mut Context<'_>, cause: Cause, elsewhere: bool) {
+        let Phase::Outgoing(outgoing) = &mut self.phase else {
+            return;
+        };
+        outgoing.released = true;
+        let Some(client) = outgoing.client else {
+            return self.finish(cx);
+        };
+        outgoing.early.clear();
+        let reason = if elsewhere {
+            "SIP;cause=200;text=\"Call completed elsewhere\"".to_owned()
+        } else {
+            cause.reason().to_string()
+        };
+        cx.sent(self.id, "CANCEL", &[]);
+        let cancelling = cx
+            .stack
+            .transactions
+            .cancel(cx.stack.now.time, client, Some(&reason));
+        if cancelling == Cancelling::TooLate {
+            self.finish(cx);
+        }
+    }
+}
+
+/// The early dialog of a provisional response with a tag; made when it is new.
+fn early_dialog<'o>(
+    outgoing: &'o mut Outgoing,
+    response: &Message<'_>,
+    is_over_tls: bool,
+) -> Option<&'o mut Early> {
+    let remote_tag = response.to().ok()?.tag()?;
+    let found = outgoing
+        .early
+        .iter()
+        .position(|early| &*early.dialog.remote.tag == remote_tag);
+    let index = match found {
+        Some(index) => index,
+        None if outgoing.early.len() >= MAX_EARLY_DIALOGS => return None,
+        None => {
+            let invite = Message::parse(outgoing.sent.as_deref()?).ok()?;
+            let dialog = Dialog::from_response(&invite, response, is_over_tls).ok()?;
+            outgoing.early.push(Early {
+                dialog,
+                rseq: None,
+                owing: None,
+            });
+            outgoing.early.len() - 1
+        }
+    };
+    outgoing.early.get_mut(index)
+}
+
+/// A contact URI as an address of record: what the phone is called, not how it is reached.
+fn without_params(uri: &str) -> &str {
+    uri.split([';', '?']).next().unwrap_or(uri)
+}

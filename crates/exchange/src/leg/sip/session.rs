@@ -1,0 +1,278 @@
+//! Session timers (RFC 4028): who keeps a dialog alive, and how it is found out that the peer has
+//! vanished. Where a peer knows nothing of session timers we ask it ourselves from time to time.
+
+use core::time::Duration;
+
+use fernamt_sip::builder::Builder;
+use fernamt_sip::dialog::session_timer::{
+    MAX_INTERVAL_SECONDS, SessionTimer, SessionTimerAnswer, SessionTimerOffer, SessionTimerPolicy,
+};
+use fernamt_sip::header::SessionExpires;
+use fernamt_sip::message::{Message, Method, Name};
+use fernamt_sip::timer::TimerId;
+use fernamt_sip::transaction::{ClientId, ServerId};
+
+use super::transaction_use::{Purpose, TransactionUse};
+use super::write::{ALLOWED, Reply, SDP};
+use super::{Context, LegTimer, Phase, SipLeg};
+use crate::cause::Cause;
+use crate::config::Config;
+use crate::leg::Release;
+use crate::stack::{Alarm, Stack};
+
+/// How long to wait with a refresh while an offer is on its way.
+const REFRESH_LATER: Duration = Duration::from_secs(5);
+
+/// What was agreed about keeping the session alive.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) agreed: SessionTimer,
+    timer: Option<TimerId>,
+    /// A re-INVITE that refreshes is on its way.
+    inviting: Option<ClientId>,
+}
+
+impl Session {
+    pub(super) fn stop(&mut self, stack: &mut Stack) {
+        stack.cancel_timer(&mut self.timer);
+    }
+}
+
+/// What this exchange wants of session timers.
+pub(crate) fn policy(config: &Config) -> SessionTimerPolicy {
+    SessionTimerPolicy {
+        interval_seconds: seconds(config.session_interval),
+        min_se_seconds: seconds(config.session_minimum),
+        prefer_to_refresh: true,
+    }
+}
+
+/// The header fields about the session timer of one message.
+pub(super) struct SessionHeaders {
+    expires: Option<SessionExpires>,
+    require: bool,
+}
+
+impl SessionHeaders {
+    pub(super) fn write<Kind>(&self, builder: &mut Builder<'_, Kind>) {
+        if let Some(expires) = &self.expires {
+            builder.header(Name::SessionExpires, expires);
+        }
+        if self.require {
+            builder.header(Name::Require, "timer");
+        }
+    }
+}
+
+impl SipLeg {
+    /// Agrees on the session timer that a request of the peer asks for.
+    pub(super) fn agree_on_session_as_server(&mut self, stack: &mut Stack, request: &Message<'_>) {
+        let offer = SessionTimerOffer::of(request).unwrap_or_default();
+        if let SessionTimerAnswer::Agreed(agreed) = policy(&stack.config).answer(offer) {
+            self.begin_session(stack, agreed);
+        }
+    }
+
+    /// Agrees on the session timer that a 2xx of the peer says.
+    pub(super) fn agree_on_session_as_client(&mut self, stack: &mut Stack, response: &Message<'_>) {
+        let policy = policy(&stack.config);
+        let granted = response.session_expires().ok().flatten();
+        self.begin_session(stack, policy.settle(policy.offer(), granted));
+    }
+
+    /// Runs the session timer anew.
+    pub(super) fn begin_session(&mut self, stack: &mut Stack, agreed: SessionTimer) {
+        if let Some(mut session) = self.session.take() {
+            session.stop(stack);
+        }
+        let (after, timer) = if agreed.we_refresh {
+            (agreed.refresh_after(), LegTimer::Refresh)
+        } else {
+            (agreed.end_after(), LegTimer::SessionExpiry)
+        };
+        let timer = Some(stack.set_timer(after, Alarm::Leg(self.id, timer)));
+        self.session = Some(Session {
+            agreed,
+            timer,
+            inviting: None,
+        });
+    }
+
+    /// The header fields for a 2xx of ours.
+    pub(super) fn session_in_response(&self) -> SessionHeaders {
+        let agreed = self
+            .session
+            .as_ref()
+            .filter(|_| self.abilities.timer)
+            .map(|it| it.agreed);
+        SessionHeaders {
+            expires: agreed.map(|agreed| agreed.response_header()),
+            require: agreed.is_some_and(|agreed| agreed.response_requires_timer()),
+        }
+    }
+
+    /// The header fields for a request of ours.
+    pub(super) fn session_in_request(&self) -> SessionHeaders {
+        let agreed = self
+            .session
+            .as_ref()
+            .filter(|_| self.abilities.timer)
+            .map(|it| it.agreed);
+        SessionHeaders {
+            expires: agreed.map(|agreed| agreed.refresh_header()),
+            require: false,
+        }
+    }
+
+    /// Answers 422 where the peer wants a shorter interval than we allow. True: it did.
+    pub(super) fn refuses_short_session(
+        &mut self,
+        cx: &mut Context<'_>,
+        server: ServerId,
+        request: &Message<'_>,
+    ) -> bool {
+        let offer = SessionTimerOffer::of(request).unwrap_or_default();
+        let answer = policy(&cx.stack.config).answer(offer);
+        let SessionTimerAnswer::TooShort { min_se_seconds } = answer else {
+            return false;
+        };
+        self.respond(cx, server, request, &Reply::status(422), |builder| {
+            builder.header(Name::MinSe, min_se_seconds);
+        });
+        true
+    }
+
+    /// An UPDATE without a description: nothing but a refresh.
+    pub(super) fn refreshed_by_peer(
+        &mut self,
+        cx: &mut Context<'_>,
+        server: ServerId,
+        request: &Message<'_>,
+    ) {
+        self.abilities.add(request);
+        if !matches!(self.phase, Phase::Incoming(_) | Phase::Outgoing(_)) {
+            self.agree_on_session_as_server(cx.stack, request);
+        }
+        let session = self.session_in_response();
+        self.respond(cx, server, request, &Reply::status(200), |builder| {
+            session.write(builder)
+        });
+    }
+
+    /// It is our turn to refresh.
+    pub(super) fn refresh_session(&mut self, cx: &mut Context<'_>) {
+        if !matches!(self.phase, Phase::Established) {
+            return;
+        }
+        if self.own.is_some() || self.asked.is_some() {
+            return self.refresh_later(cx);
+        }
+        let headers = self.session_in_request();
+        let usage = TransactionUse::Leg(self.id, Purpose::Refresh);
+        let described = self.described.clone();
+        let by_invite = self.abilities.timer && !self.abilities.update && described.is_some();
+        let method = match (self.abilities.timer, by_invite) {
+            (true, true) => Method::Invite,
+            (true, false) => Method::Update,
+            // The peer would not know what to do with a refresh; it can still say that it is there.
+            (false, _) => Method::Options,
+        };
+        let body = described
+            .as_deref()
+            .filter(|_| by_invite)
+            .map(|described| (SDP, described));
+        let sent = self.request_in_dialog(cx, method, usage, body, |builder| {
+            builder
+                .header(Name::Allow, ALLOWED)
+                .header(Name::Supported, "timer, 100rel");
+            headers.write(builder);
+        });
+        if let Some(session) = &mut self.session {
+            session.inviting = sent.filter(|_| by_invite);
+        }
+    }
+
+    fn refresh_later(&mut self, cx: &mut Context<'_>) {
+        let alarm = Alarm::Leg(self.id, LegTimer::Refresh);
+        if let Some(session) = &mut self.session {
+            cx.stack.cancel_timer(&mut session.timer);
+            session.timer = Some(cx.stack.set_timer(REFRESH_LATER, alarm));
+        }
+    }
+
+    /// Whether a re-INVITE of ours is on its way although nothing is offered.
+    pub(super) fn is_refreshing_by_invite(&self) -> bool {
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.inviting.is_some())
+    }
+
+    /// The response to our refresh, or `408`/`503` where none came.
+    pub(super) fn refresh_response(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: ClientId,
+        status: u16,
+        response: Option<&Message<'_>>,
+    ) {
+        if status < 200 || !matches!(self.phase, Phase::Established) {
+            return;
+        }
+        if let Some(session) = &mut self.session {
+            session.inviting = None;
+        }
+        match (status, response) {
+            (200..=299, Some(response)) => {
+                cx.received(self.id, response);
+                if response.method() == Method::Invite {
+                    let cseq = response.cseq().map_or(0, |cseq| cseq.number);
+                    let to_tag = response.to().ok().and_then(|to| to.tag()).unwrap_or("");
+                    self.send_ack(cx, client, cseq, to_tag, None);
+                }
+                self.agree_on_session_as_client(cx.stack, response);
+            }
+            (408 | 481, _) => self.gone_if(cx, status),
+            (422, Some(response)) => {
+                let wanted = response.min_se().ok().flatten();
+                if let Some(interval_seconds) = wanted.filter(|it| *it <= MAX_INTERVAL_SECONDS) {
+                    let agreed = SessionTimer {
+                        interval_seconds,
+                        we_refresh: true,
+                    };
+                    self.begin_session(cx.stack, agreed);
+                }
+                self.refresh_later(cx);
+            }
+            (491 | 500..=599, _) => self.refresh_later(cx),
+            // Whatever else it says, it is there.
+            _ => {
+                if let Some(agreed) = self.session.as_ref().map(|session| session.agreed) {
+                    self.begin_session(cx.stack, agreed);
+                }
+            }
+        }
+    }
+
+    /// The peer should have refreshed and has not.
+    pub(super) fn session_expired(&mut self, cx: &mut Context<'_>) {
+        if matches!(self.phase, Phase::Established) {
+            cx.journal.decided(
+                cx.stack.now.unix,
+                "The device has not refreshed its session in time.",
+            );
+            let cause = Cause::RECOVERY_ON_TIMER_EXPIRY;
+            self.say_bye(cx, cause);
+            self.leave(
+                cx,
+                Release {
+                    cause,
+                    by_party: false,
+                },
+            );
+        }
+    }
+}
+
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}

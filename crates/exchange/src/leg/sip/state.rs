@@ -1,0 +1,91 @@
+//! A confirmed SIP leg as a plain value that can be written down and picked up again.
+
+use std::net::SocketAddr;
+
+use fernamt_sip::dialog::Dialog;
+use fernamt_sip::dialog::session_timer::SessionTimer;
+use fernamt_sip::transport::{Flow, Transport};
+use serde::{Deserialize, Serialize};
+
+use super::{Abilities, Phase, SipLeg};
+use crate::leg::{Description, LegId};
+use crate::stack::Stack;
+
+/// What of a leg survives a restart: everything but transactions and timers, which begin anew.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SipLegState {
+    tag: u64,
+    call_id: Box<str>,
+    transport: Transport,
+    local: SocketAddr,
+    remote: SocketAddr,
+    abilities: Abilities,
+    dialog: Option<Box<Dialog>>,
+    session: Option<SessionTimer>,
+    described: Option<Description>,
+}
+
+impl SipLeg {
+    /// The leg as it would go on after a restart.
+    pub(crate) fn state(&self) -> SipLegState {
+        let session = self.session.as_ref();
+        SipLegState {
+            tag: self.tag,
+            call_id: self.call_id.clone(),
+            transport: self.flow.transport,
+            local: self.flow.local,
+            remote: self.flow.remote,
+            abilities: self.abilities,
+            dialog: self.dialog.clone(),
+            session: session.map(|session| session.agreed),
+            described: self.described.clone(),
+        }
+    }
+
+    /// The message that would end a leg that is not confirmed, ready to be sent after a restart.
+    pub(crate) fn farewell(&self) -> Option<Vec<u8>> {
+        self.farewell_response().or_else(|| self.farewell_cancel())
+    }
+
+    /// Picks a leg up; `None` when its tag is taken, which would be another copy of the same call.
+    pub(crate) fn resume(stack: &mut Stack, id: LegId, state: SipLegState) -> Option<SipLeg> {
+        if stack.tags.contains_key(&state.tag) {
+            return None;
+        }
+        stack.tags.insert(state.tag, id);
+        let mut dialog = state.dialog;
+        if let Some(dialog) = &mut dialog {
+            dialog.local_cseq = dialog.local_cseq.saturating_add(CSEQ_GAP);
+            dialog.confirm();
+        }
+        let flow = Flow {
+            transport: state.transport,
+            local: state.local,
+            remote: state.remote,
+            connection: None,
+        };
+        let mut leg = SipLeg {
+            id,
+            tag: state.tag,
+            call_id: state.call_id,
+            flow,
+            abilities: state.abilities,
+            phase: Phase::Established,
+            dialog,
+            asked: None,
+            own: None,
+            session: None,
+            described: state.described,
+            informations: Vec::new(),
+            answered: true,
+        };
+        if let Some(agreed) = state.session {
+            leg.begin_session(stack, agreed);
+        }
+        Some(leg)
+    }
+}
+
+/// Requests of ours that may have been sent after the state was written; the next CSeq must be
+/// higher than theirs.
+const CSEQ_GAP: u32 = 1000;

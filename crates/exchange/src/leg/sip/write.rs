@@ -1,0 +1,207 @@
+//! Writing SIP messages of a leg: what stands in every one of them.
+
+use core::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use fernamt_sip::builder::{RequestBuilder, ResponseBuilder};
+use fernamt_sip::message::{Message, Method, Name, StartLine};
+use fernamt_sip::status::default_reason;
+use fernamt_sip::transaction::{ClientId, ServerId};
+use fernamt_sip::transport::Transport;
+
+use super::transaction_use::TransactionUse;
+use super::{Context, SipLeg, public_address};
+use crate::stack::Stack;
+
+/// The methods that are answered with more than a refusal.
+pub(crate) const ALLOWED: &str =
+    "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, OPTIONS, INFO, MESSAGE, REGISTER";
+
+/// The type of a session description.
+pub(super) const SDP: &str = "application/sdp";
+
+/// A tag as it stands in a message.
+pub(crate) struct Tag(pub(crate) u64);
+
+impl fmt::Display for Tag {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:016x}", self.0)
+    }
+}
+
+/// Reads a tag of ours.
+pub(crate) fn parse_tag(text: &str) -> Option<u64> {
+    (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok())?
+}
+
+/// A branch of ours (RFC 3261 section 8.1.1.7).
+pub(crate) struct Branch(pub(crate) u64);
+
+impl fmt::Display for Branch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "z9hG4bK{:016x}", self.0)
+    }
+}
+
+/// Our Contact, without brackets.
+pub(super) struct Contact {
+    pub(super) tag: u64,
+    pub(super) address: SocketAddr,
+    pub(super) transport: Transport,
+}
+
+impl fmt::Display for Contact {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "<sip:{:016x}@{}", self.tag, self.address)?;
+        if self.transport != Transport::Udp {
+            write!(formatter, ";transport={}", self.transport.uri_name())?;
+        }
+        formatter.write_str(">")
+    }
+}
+
+/// The start line without address and version, as a person would name the message.
+pub(super) fn first_words(message: &Message<'_>) -> String {
+    match message.start_line() {
+        StartLine::Request { method, .. } => method.as_str().to_owned(),
+        StartLine::Response { status, .. } => status_words(status, message.method()),
+    }
+}
+
+fn status_words(status: u16, method: Method<'_>) -> String {
+    let reason = default_reason(status);
+    match method {
+        Method::Invite => format!("{status} {reason}"),
+        other => format!("{status} {reason} ({})", other.as_str()),
+    }
+}
+
+/// A response that is being made.
+pub(super) struct Reply<'r> {
+    pub(super) status: u16,
+    pub(super) body: Option<&'r [u8]>,
+    /// RSeq of a reliable provisional response (RFC 3262).
+    pub(super) rseq: Option<u32>,
+}
+
+impl Reply<'_> {
+    pub(super) const fn status(status: u16) -> Reply<'static> {
+        Reply {
+            status,
+            body: None,
+            rseq: None,
+        }
+    }
+}
+
+impl SipLeg {
+    pub(super) fn contact(&self, stack: &Stack) -> Contact {
+        Contact {
+            tag: self.tag,
+            address: public_address(&stack.config, self.flow.transport, self.flow.local),
+            transport: self.flow.transport,
+        }
+    }
+
+    /// Answers a request of the peer.
+    pub(super) fn respond(
+        &mut self,
+        cx: &mut Context<'_>,
+        server: ServerId,
+        request: &Message<'_>,
+        reply: &Reply<'_>,
+        more: impl FnOnce(&mut ResponseBuilder<'_>),
+    ) {
+        let contact = self.contact(cx.stack);
+        let tag = Tag(self.tag).to_string();
+        let mut scratch = std::mem::take(&mut cx.stack.scratch);
+        let source = Some(self.flow.remote);
+        let mut builder = ResponseBuilder::for_request(
+            &mut scratch,
+            request,
+            reply.status,
+            None,
+            Some(&tag),
+            source,
+        );
+        if reply.status > 100 && reply.status < 300 {
+            builder.copy(request, Name::RecordRoute);
+            builder.header(Name::Contact, &contact);
+            if matches!(request.method(), Method::Invite | Method::Update) {
+                builder
+                    .header(Name::Allow, ALLOWED)
+                    .header(Name::Supported, "timer, 100rel");
+            }
+        }
+        if let Some(rseq) = reply.rseq {
+            builder
+                .header(Name::Require, "100rel")
+                .header(Name::RSeq, rseq);
+        }
+        more(&mut builder);
+        match reply.body {
+            Some(body) => builder.body(SDP, body),
+            None => builder.finish(),
+        }
+        let bytes: Arc<[u8]> = scratch.as_slice().into();
+        cx.stack.scratch = scratch;
+        cx.sent(
+            self.id,
+            &status_words(reply.status, request.method()),
+            reply.body.unwrap_or(&[]),
+        );
+        let now = cx.stack.now.time;
+        let transactions = &mut cx.stack.transactions;
+        // A transaction that is over has nobody left who waits for this.
+        let _ = match reply.rseq {
+            Some(rseq) => transactions.respond_reliably(now, server, bytes, rseq),
+            None => transactions.respond(now, server, bytes, reply.status),
+        };
+    }
+
+    /// Sends a request inside the dialog. The CSeq is the dialog's next.
+    pub(super) fn request_in_dialog(
+        &mut self,
+        cx: &mut Context<'_>,
+        method: Method<'_>,
+        usage: TransactionUse,
+        body: Option<(&str, &[u8])>,
+        more: impl FnOnce(&mut RequestBuilder<'_>),
+    ) -> Option<ClientId> {
+        let contact = self.contact(cx.stack);
+        let branch = Branch(cx.stack.random_u64()).to_string();
+        let flow = self.flow;
+        let dialog = self.sending_dialog()?;
+        let flow = match dialog.route_set.is_empty() {
+            true => super::flow::request_flow(flow, &dialog.remote_target),
+            false => flow,
+        };
+        let mut scratch = std::mem::take(&mut cx.stack.scratch);
+        let mut builder = dialog.request(&mut scratch, method, |builder| {
+            builder.via(flow.transport, contact.address, &branch, true);
+        });
+        builder.header(Name::Contact, &contact);
+        more(&mut builder);
+        match body {
+            Some((content_type, body)) => builder.body(content_type, body),
+            None => builder.finish(),
+        }
+        let bytes: Arc<[u8]> = scratch.as_slice().into();
+        cx.stack.scratch = scratch;
+        cx.sent(self.id, method.as_str(), body.map_or(&[], |(_, body)| body));
+        let now = cx.stack.now.time;
+        cx.stack
+            .transactions
+            .request(now, flow, bytes, method, &branch, usage)
+            .ok()
+    }
+
+    /// The dialog that our own requests go along: the confirmed one, or the first early one.
+    pub(super) fn sending_dialog(&mut self) -> Option<&mut fernamt_sip::dialog::Dialog> {
+        if let super::Phase::Outgoing(outgoing) = &mut self.phase {
+            return outgoing.first_early();
+        }
+        self.dialog.as_deref_mut()
+    }
+}
