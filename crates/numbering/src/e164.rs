@@ -133,8 +133,8 @@ impl E164 {
     pub fn national(self) -> Digits {
         let digits = self.digits();
         let code_length = match self.country_code() {
-            ..10 => 1,
-            ..100 => 2,
+            0..10 => 1,
+            10..100 => 2,
             _ => 3,
         };
         Digits {

@@ -52,7 +52,7 @@ impl<'a> Lines<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let length = match self.rest.iter().position(|&byte| byte == b'\n') {
+        let length = match memchr::memchr(b'\n', self.rest) {
             Some(position) => position + 1,
             None => self.rest.len(),
         };
@@ -60,7 +60,7 @@ impl<'a> Lines<'a> {
         self.rest = rest;
         let content = raw.strip_suffix(b"\n").unwrap_or(raw);
         let content = content.strip_suffix(b"\r").unwrap_or(content);
-        if content.iter().any(|&byte| byte == 0 || byte == b'\r') {
+        if memchr::memchr2(0, b'\r', content).is_some() {
             return Some(Err(ParseError::Control { line: number }));
         }
         Some(match content {

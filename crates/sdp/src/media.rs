@@ -190,19 +190,23 @@ impl<'a> Media<'a> {
     ///
     /// A payload type that stands twice counts once, a dynamic one without `rtpmap` not at all.
     pub fn codecs(&self) -> impl Iterator<Item = Format<'a>> + use<'a> {
-        let media = *self;
+        let is_rtp = self.protocol.is_rtp();
+        let explained = Explained::of(if is_rtp { self.section } else { b"" });
         let mut seen = 0u128;
         self.formats().filter_map(move |format| {
             let payload_type: u8 = format.parse().ok().filter(|&number| number < 128)?;
-            if !media.protocol.is_rtp() || seen & (1 << payload_type) != 0 {
+            if !is_rtp || seen & (1 << payload_type) != 0 {
                 return None;
             }
             seen |= 1 << payload_type;
-            let map = media.rtpmap(payload_type)?;
+            let map = explained
+                .map(payload_type)
+                .or_else(|| RtpMap::of_static(payload_type))?;
+            let parameters = explained.parameters(payload_type);
             Some(Format {
                 payload_type,
                 map,
-                parameters: media.fmtp(payload_type),
+                parameters,
             })
         })
     }
@@ -283,22 +287,15 @@ impl<'a> Media<'a> {
 
     /// The codec of a payload type: by `rtpmap`, else by the static table of RFC 3551.
     pub fn rtpmap(&self, payload_type: u8) -> Option<RtpMap<'a>> {
-        self.value_of("rtpmap", payload_type)
-            .and_then(RtpMap::parse)
+        let explained = Explained::of(self.section);
+        explained
+            .map(payload_type)
             .or_else(|| RtpMap::of_static(payload_type))
     }
 
     /// The parameters of a payload type.
     pub fn fmtp(&self, payload_type: u8) -> Option<&'a str> {
-        self.value_of("fmtp", payload_type)
-    }
-
-    fn value_of(&self, name: &str, payload_type: u8) -> Option<&'a str> {
-        self.attributes()
-            .filter(|attribute| attribute.name == name)
-            .filter_map(|attribute| attribute.format_and_rest())
-            .find(|(format, _)| format.parse() == Ok(payload_type))
-            .map(|(_, rest)| rest)
+        Explained::of(self.section).parameters(payload_type)
     }
 
     /// Milliseconds of media the writer wants in a packet.
@@ -352,6 +349,52 @@ fn next_word(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_ascii_start();
     let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
     (!word.is_empty()).then_some((word, rest.trim_ascii()))
+}
+
+/// What `rtpmap` and `fmtp` of a section say, found in one pass: their payload types and values.
+struct Explained<'a> {
+    maps: Vec<(u8, &'a str)>,
+    parameters: Vec<(u8, &'a str)>,
+}
+
+impl<'a> Explained<'a> {
+    fn of(section: &'a [u8]) -> Explained<'a> {
+        let mut explained = Explained {
+            maps: Vec::new(),
+            parameters: Vec::new(),
+        };
+        for attribute in Attributes::new(section) {
+            let list = match attribute.name {
+                "rtpmap" => &mut explained.maps,
+                "fmtp" => &mut explained.parameters,
+                _ => continue,
+            };
+            let Some((format, value)) = attribute.format_and_rest() else {
+                continue;
+            };
+            if let Ok(payload_type) = format.parse()
+                && list.len() < MAX_FORMATS
+            {
+                list.push((payload_type, value));
+            }
+        }
+        explained
+    }
+
+    /// The first that can be read.
+    fn map(&self, payload_type: u8) -> Option<RtpMap<'a>> {
+        let of_type = self
+            .maps
+            .iter()
+            .filter(|(number, _)| *number == payload_type);
+        of_type.filter_map(|(_, value)| RtpMap::parse(value)).next()
+    }
+
+    fn parameters(&self, payload_type: u8) -> Option<&'a str> {
+        let mut all = self.parameters.iter();
+        all.find(|(number, _)| *number == payload_type)
+            .map(|(_, value)| *value)
+    }
 }
 
 /// A payload type with what it means.

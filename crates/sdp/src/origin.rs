@@ -114,15 +114,43 @@ impl SessionState {
     }
 }
 
-/// FNV-1a over all lines but the o-line: written down with the call, so it must never change.
+/// A hash of all lines but the o-line, eight bytes at a time. It is written down with the call;
+/// should it ever change, versions rise once without need.
 fn hash_without_origin(text: &[u8]) -> u64 {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0100_0000_01b3;
-    let lines = text.split_inclusive(|&byte| byte == b'\n');
-    lines
-        .filter(|line| !line.starts_with(b"o="))
-        .flatten()
-        .fold(OFFSET, |hash, &byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(PRIME)
-        })
+    let (before, behind) = match find_origin(text) {
+        Some((begin, end)) => (text.get(..begin), text.get(end..)),
+        None => (Some(text), None),
+    };
+    let hash = hash_bytes(0, before.unwrap_or_default());
+    hash_bytes(hash, behind.unwrap_or_default())
+}
+
+/// Where the o-line begins and ends.
+fn find_origin(text: &[u8]) -> Option<(usize, usize)> {
+    let mut begin = 0;
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        let end = begin + line.len();
+        match line {
+            [b'o', b'=', ..] => return Some((begin, end)),
+            // Media sections have none.
+            [b'm', b'=', ..] => return None,
+            _ => begin = end,
+        }
+    }
+    None
+}
+
+fn hash_bytes(seed: u64, bytes: &[u8]) -> u64 {
+    /// The golden ratio in 64 bits, odd: multiplying by it mixes upwards, rotating brings the
+    /// mixed bits down again.
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, word: u64| (hash.rotate_left(23) ^ word).wrapping_mul(MULTIPLIER);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let hash = words
+        .iter()
+        .fold(seed, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let hash = rest
+        .iter()
+        .fold(hash, |hash, &byte| mix(hash, u64::from(byte)));
+    mix(hash, bytes.len() as u64)
 }
