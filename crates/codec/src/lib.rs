@@ -2,6 +2,20 @@
 //!
 //! Everything works on linear samples, `i16` at [`SAMPLE_RATE_HZ`], in frames of
 //! [`FRAME_SAMPLES`] unless a function says otherwise. Encoding and decoding allocate nothing.
+//!
+//! ```
+//! use fernamt_codec::g711::Law;
+//! use fernamt_codec::spectrum::tone_among;
+//! use fernamt_codec::tone::{Sine, Source};
+//! use fernamt_codec::{FRAME_SAMPLES, SILENCE};
+//!
+//! let mut frame = SILENCE;
+//! Sine::new(440.0, -10.0).fill(&mut frame);
+//! let mut octets = [0; FRAME_SAMPLES];
+//! Law::A.encode(&frame, &mut octets);
+//! Law::A.decode(&octets, &mut frame);
+//! assert_eq!(tone_among(&[440.0, 1_000.0], &frame), Some(440.0));
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod conceal;

@@ -7,6 +7,7 @@
 mod bytes;
 pub mod demultiplex;
 pub mod event;
+pub mod outgoing;
 pub mod packet;
 pub mod playout;
 pub mod quality;
@@ -14,4 +15,5 @@ pub mod rtcp;
 pub mod statistics;
 
 pub use demultiplex::{Kind, classify};
+pub use outgoing::Outgoing;
 pub use packet::{Header, Packet, PacketError};

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::rtcp::ReportBlock;
+
 /// A jump ahead up to this is loss; a longer one is a new start.
 const MAX_DROPOUT: u16 = 3_000;
 
@@ -51,6 +53,8 @@ pub struct Receiver {
     received_prior: u64,
     /// Packets counted before the stream started anew.
     earlier_expected: u64,
+    /// The middle of the NTP time in the last sender report, and when that came.
+    last_report: Option<(u32, u64)>,
 }
 
 /// What is told in a report block (RFC 3550 section 6.4.1), but for the sender's times.
@@ -119,6 +123,7 @@ impl Receiver {
             expected_prior: 0,
             received_prior: 0,
             earlier_expected: 0,
+            last_report: None,
         }
     }
 
@@ -277,6 +282,30 @@ impl Receiver {
             cumulative: cumulative.clamp(-0x80_0000, 0x7f_ffff) as i32,
             extended_highest: self.extended_highest(),
             jitter: self.jitter_scaled >> 4,
+        }
+    }
+
+    /// Takes note of a sender report about this stream that came at `arrival_micros`.
+    pub const fn sender_report(&mut self, ntp: u64, arrival_micros: u64) {
+        self.last_report = Some((ntp_middle(ntp), arrival_micros));
+    }
+
+    /// The report block for the source, and the beginning of the next interval.
+    pub fn report_block(&mut self, ssrc: u32, now_micros: u64) -> ReportBlock {
+        let loss = self.report();
+        let (last_report, delay_micros) = match self.last_report {
+            Some((middle, came)) => (middle, now_micros.saturating_sub(came)),
+            None => (0, 0),
+        };
+        let delay = u128::from(delay_micros) * 65_536 / 1_000_000;
+        ReportBlock {
+            ssrc,
+            fraction_lost: loss.fraction,
+            cumulative_lost: loss.cumulative,
+            extended_highest: loss.extended_highest,
+            jitter: loss.jitter,
+            last_report,
+            delay_since_last: u32::try_from(delay).unwrap_or(u32::MAX),
         }
     }
 

@@ -5,9 +5,11 @@
     reason = "helpers of tests"
 )]
 
-use fernamt_rtp::event::{Event, code_of, key_of};
+use fernamt_rtp::event::{
+    Event, KeyChange, KeyReceiver, KeySender, MAX_KEY_MILLISECONDS, code_of, key_of,
+};
 use fernamt_rtp::packet::Extension;
-use fernamt_rtp::{Header, Kind, Packet, PacketError, classify};
+use fernamt_rtp::{Header, Kind, Outgoing, Packet, PacketError, classify};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -152,6 +154,99 @@ fn every_key_has_its_event_and_other_events_are_no_keys() {
     }
     assert_eq!(code_of('d'), Some(15));
     assert_eq!((key_of(16), code_of('x')), (None, None));
+}
+
+fn packets(mut sender: KeySender) -> Vec<(u32, Event, bool)> {
+    std::iter::from_fn(|| sender.next_packet())
+        .map(|packet| (packet.timestamp, packet.event, packet.marker))
+        .collect()
+}
+
+#[test]
+fn a_key_press_is_told_every_20_ms_and_its_end_three_times() {
+    let sent = packets(KeySender::new('5', 70, 1_000).unwrap());
+    let durations: Vec<_> = sent
+        .iter()
+        .map(|(_, event, _)| (event.duration, event.end))
+        .collect();
+    let end = (560, true);
+    assert_eq!(
+        durations,
+        [(160, false), (320, false), (480, false), end, end, end]
+    );
+    assert!(
+        sent.iter()
+            .all(|(timestamp, event, _)| (*timestamp, event.code) == (1_000, 5))
+    );
+    assert_eq!(sent.iter().filter(|(_, _, marker)| *marker).count(), 1);
+    assert!(sent[0].2);
+    assert_eq!(
+        packets(KeySender::new('5', 0, 0).unwrap()).len(),
+        3,
+        "at least 20 ms"
+    );
+    let longest = packets(KeySender::new('5', MAX_KEY_MILLISECONDS + 1, 0).unwrap());
+    assert_eq!(longest.last().unwrap().1.duration, 64_000);
+    assert!(KeySender::new('x', 70, 0).is_none());
+}
+
+#[test]
+fn a_key_press_is_heard_once_however_often_it_is_told() {
+    let mut receiver = KeyReceiver::new();
+    let mut heard = |packets: &[(u32, Event, bool)]| -> Vec<KeyChange> {
+        packets
+            .iter()
+            .filter_map(|(at, event, _)| receiver.push(*at, *event))
+            .collect()
+    };
+    let five = packets(KeySender::new('5', 60, u32::MAX).unwrap());
+    assert_eq!(
+        heard(&five),
+        [KeyChange::Pressed('5'), KeyChange::Released('5', 480)]
+    );
+    assert_eq!(heard(&five), []);
+    let again = packets(KeySender::new('5', 60, 1_600).unwrap());
+    assert_eq!(
+        heard(&again[3..]),
+        [KeyChange::Typed('5', 480)],
+        "only an end came through"
+    );
+    assert_eq!(heard(&five), [], "an overtaken packet is no new press");
+    let flash = Event {
+        code: 16,
+        end: true,
+        volume: 0,
+        duration: 1,
+    };
+    assert_eq!(heard(&[(9_000, flash, true)]), []);
+}
+
+#[test]
+fn a_stream_of_ours_is_numbered_marked_and_counted() {
+    let mut stream = Outgoing::new(7, u16::MAX, u32::MAX - 159);
+    let first = stream.voice(8, 160, 160);
+    assert_eq!(
+        (first.marker, first.sequence, first.timestamp),
+        (true, u16::MAX, u32::MAX - 159)
+    );
+    let second = stream.voice(8, 160, 160);
+    assert_eq!(
+        (second.marker, second.sequence, second.timestamp),
+        (false, 0, 0)
+    );
+    let event = stream.event(101, true, stream.timestamp(), 4);
+    assert_eq!((event.sequence, event.timestamp, event.ssrc), (1, 160, 7));
+    stream.pass(320);
+    let third = stream.voice(8, 160, 160);
+    assert_eq!(
+        (third.marker, third.sequence, third.timestamp),
+        (true, 2, 480)
+    );
+    let info = stream.sender_info(99, 40);
+    assert_eq!(
+        (info.ntp, info.rtp_timestamp, info.packets, info.octets),
+        (99, 680, 4, 484)
+    );
 }
 
 proptest! {

@@ -83,6 +83,28 @@ fn a_report_tells_the_loss_since_the_last_one() {
     );
 }
 
+#[test]
+fn a_report_block_tells_when_the_last_sender_report_came() {
+    let mut receiver = Receiver::new(8_000);
+    feed(&mut receiver, 5, &[0, 1, 3]);
+    let block = receiver.report_block(77, 1_000_000);
+    assert_eq!(
+        (block.ssrc, block.last_report, block.delay_since_last),
+        (77, 0, 0)
+    );
+    assert_eq!((block.cumulative_lost, block.extended_highest), (1, 8));
+    receiver.sender_report(0x1122_3344_5566_7788, 2_000_000);
+    let block = receiver.report_block(77, 3_500_000);
+    assert_eq!(
+        (block.last_report, block.delay_since_last),
+        (0x3344_5566, 98_304)
+    );
+    assert_eq!(
+        receiver.report_block(77, u64::MAX).delay_since_last,
+        u32::MAX
+    );
+}
+
 /// RFC 3550 appendix A.8 by hand: one packet 10 ms late, then on time again.
 #[test]
 fn jitter_is_smoothed_as_rfc_3550_says() {

@@ -3,11 +3,28 @@
 //! [`SessionDescription`] is a view of the text as it came; nothing is copied and nothing is
 //! lost. [`rewrite`] changes chosen lines and leaves every other byte as it is, for a back-to-back
 //! user agent between two others. [`negotiate`] makes and answers offers for an end of our own.
+//!
+//! ```
+//! use fernamt_sdp::{MediaRewrite, Rewrite, SessionDescription};
+//!
+//! let offer = b"v=0\r\no=- 1 1 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 10.0.0.5\r\nt=0 0\r\n\
+//!     m=audio 7078 RTP/AVP 8\r\n";
+//! let description = SessionDescription::parse(offer)?;
+//! assert_eq!(description.media()[0].address(), Some("10.0.0.5:7078".parse()?));
+//!
+//! let relay = MediaRewrite { address: Some("203.0.113.1:30000".parse()?), ..Default::default() };
+//! let rewrite = Rewrite { media: vec![relay], ..Default::default() };
+//! let mut out = Vec::new();
+//! rewrite.apply(&description, &mut out);
+//! assert!(out.ends_with(b"m=audio 30000 RTP/AVP 8\r\nc=IN IP4 203.0.113.1\r\n"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod attribute;
 pub mod description;
 pub mod error;
+pub mod format;
 pub mod line;
 pub mod media;
 pub mod negotiate;
@@ -17,7 +34,8 @@ pub mod rewrite;
 pub use attribute::{Attribute, Candidate, Crypto, Direction, Fingerprint, Group, RtcpAttribute};
 pub use description::{Connection, Origin, SessionDescription};
 pub use error::{Blame, NegotiationError, ParseError};
-pub use media::{Format, Media, MediaKind, Protocol, RtpMap};
+pub use format::{Format, RtpMap};
+pub use media::{Media, MediaKind, Protocol};
 pub use negotiate::{Capabilities, Codec, Endpoint, Negotiated, PayloadChoice};
 pub use origin::{OwnOrigin, SessionState};
 pub use rewrite::{MediaRewrite, Rewrite, RtcpRewrite};

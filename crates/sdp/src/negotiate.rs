@@ -11,7 +11,8 @@ use self::text::Content;
 use crate::attribute::Direction;
 use crate::description::SessionDescription;
 use crate::error::NegotiationError;
-use crate::media::{Format, Media, MediaKind, Protocol, RtpMap};
+use crate::format::{Format, RtpMap};
+use crate::media::{Media, MediaKind, Protocol};
 use crate::origin::SessionState;
 
 /// A codec we have.

@@ -108,7 +108,7 @@ impl SessionState {
         let changed = self.hash.is_some_and(|before| before != hash);
         self.hash = Some(hash);
         if changed {
-            self.session_version += 1;
+            self.session_version = self.session_version.saturating_add(1);
         }
         changed
     }

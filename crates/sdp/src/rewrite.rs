@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::attribute::{Attribute, Direction};
 use crate::description::{Connection, SessionDescription};
+use crate::format::Format;
 use crate::line::{Line, Lines};
-use crate::media::{Format, Media};
+use crate::media::Media;
 use crate::origin::OwnOrigin;
 
 /// What to change. What is not named here stays byte for byte and in its order.
