@@ -60,8 +60,8 @@ fn change(number: u64) -> RegisterChange {
         path: Vec::new(),
         user_agent: Some("baresip v3.16.0 (x86_64/Linux)".into()),
         transport: Transport::Tls,
-        local: "192.0.2.1:5061".parse().unwrap(),
-        received: "203.0.113.77:49152".parse().unwrap(),
+        local: ([192, 0, 2, 1], 5061).into(),
+        received: ([203, 0, 113, 77], 49_152).into(),
         connection: Some(ConnectionId(number)),
     };
     RegisterChange::Update(vec![ContactChange {

@@ -6,15 +6,17 @@ fn seconds(seconds: f64) -> Time {
 }
 
 fn config() -> Config {
-    let mut config = Config::default();
-    config.guard = GuardConfig {
+    let guard = GuardConfig {
         messages_per_second: 10,
         burst: 20,
         failures_before_ban: 3,
         failure_window: Duration::from_secs(60),
         ban: Duration::from_secs(600),
     };
-    config
+    Config {
+        guard,
+        ..Config::default()
+    }
 }
 
 fn address(text: &str) -> IpAddr {

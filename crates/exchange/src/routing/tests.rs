@@ -232,17 +232,11 @@ fn a_phone_on_a_connection_is_known_by_its_connection() {
     scene.flow.transport = Transport::Tls;
     scene.flow.connection = Some(ConnectionId(7));
     let on = |connection: u64| {
-        let connection = Some(ConnectionId(connection));
-        let contact = format!("sip:x@{}", connection.unwrap().0).into();
-        let binding = Binding {
-            contact,
-            connection,
-            ..(*binding("198.51.100.1:5060", 1000)).clone()
-        };
-        Arc::new(Binding {
-            transport: Transport::Tls,
-            ..binding
-        })
+        let mut binding = Binding::clone(&binding("198.51.100.1:5060", 1000));
+        binding.contact = format!("sip:x@{connection}").into();
+        binding.connection = Some(ConnectionId(connection));
+        binding.transport = Transport::Tls;
+        Arc::new(binding)
     };
     let route = scene.route("anna", at(&scene.anna, &[on(7), on(8)]));
     assert_eq!(groups(&route), [["sip:x@8"]]);
