@@ -19,8 +19,8 @@
 //!   taken when the old one has been silent for [`latch::REBIND_SILENCE_MICROS`] and the packets go on with
 //!   the same SSRC and sequence, which only somebody who hears the call knows.
 //!
-//! The RTCP latch follows: it takes the negotiated RTCP address, or one on the IP address where the
-//! RTP latch closed that names the SSRC heard there.
+//! The RTCP latch follows: it takes the negotiated RTCP address. When the RTP was found elsewhere than
+//! negotiated, it also takes one on that IP address that names the SSRC heard there.
 
 mod latch;
 mod rate;
@@ -118,15 +118,16 @@ impl Gate {
         multiplexed: bool,
         now_micros: u64,
     ) -> Verdict {
-        let Some(negotiated) = self.negotiated.rtcp else {
+        if self.negotiated.rtcp.is_none() {
             return Verdict::Dropped;
-        };
+        }
         let known = if multiplexed || self.is_multiplexed() {
             // On the RTP port it is as good as the RTP of the same source (RFC 5761), no better.
             let source = self.latch.address().unwrap_or(self.negotiated.rtp);
             multiplexed && self.is_multiplexed() && same(source, from)
         } else {
-            self.rtcp_latch.admit(negotiated, &self.latch, from, ssrc)
+            self.rtcp_latch
+                .admit(&self.negotiated, &self.latch, from, ssrc)
         };
         match known && self.rate.allows(now_micros) {
             true => Verdict::Accepted,

@@ -208,7 +208,7 @@ impl RtcpLatch {
     /// Whether a packet on the RTCP port is the party's.
     pub(super) fn admit(
         &mut self,
-        negotiated: SocketAddr,
+        negotiated: &Negotiated,
         rtp: &Latch,
         from: SocketAddr,
         ssrc: u32,
@@ -216,11 +216,18 @@ impl RtcpLatch {
         if let Some(address) = self.address {
             return same(address, from);
         }
-        let is_beside_rtp = rtp.address().is_some_and(|rtp| rtp.ip() == from.ip());
-        let known = same(negotiated, from) || (is_beside_rtp && rtp.ssrc() == Some(ssrc));
+        let is_negotiated = negotiated.rtcp.is_some_and(|rtcp| same(rtcp, from));
+        let known = is_negotiated || is_beside(negotiated, rtp, from, ssrc);
         if known {
             self.address = Some(from);
         }
         known
     }
+}
+
+/// Whether a source of RTCP is where the RTP was found, which is elsewhere than negotiated.
+fn is_beside(negotiated: &Negotiated, rtp: &Latch, from: SocketAddr, ssrc: u32) -> bool {
+    rtp.address().is_some_and(|address| {
+        address.ip() == from.ip() && !same(address, negotiated.rtp) && rtp.ssrc() == Some(ssrc)
+    })
 }
