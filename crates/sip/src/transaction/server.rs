@@ -210,11 +210,19 @@ impl<U: Copy> Servers<U> {
         let Ok(own) = core.fingerprints.server(message, &via, class) else {
             return false;
         };
-        let is_other = |index: &u32| {
-            let server = self.slab.get(*index);
-            server.is_some_and(|it| it.merge == Some(merge) && it.fingerprint != own)
+        let first = self
+            .find_merge(merge)
+            .and_then(|index| self.slab.get(index));
+        first.is_some_and(|first| first.fingerprint != own)
+    }
+
+    fn find_merge(&self, merge: Fingerprint) -> Option<u32> {
+        let is_it = |index: &u32| {
+            self.slab
+                .get(*index)
+                .is_some_and(|server| server.merge == Some(merge))
         };
-        self.by_merge.find(merge.hash, is_other).is_some()
+        self.by_merge.find(merge.hash, is_it).copied()
     }
 
     pub(super) fn accept(
@@ -234,11 +242,13 @@ impl<U: Copy> Servers<U> {
         if self.find(fingerprint).is_some() {
             return Err(Refusal::Exists);
         }
-        // CANCEL repeats the Call-ID and the CSeq number of its INVITE.
+        // CANCEL repeats the Call-ID and the CSeq number of its INVITE. Of several copies only the
+        // first is found by its merge, so that many of them make no long search.
         let merge = match method {
             Method::Cancel => None,
             _ => core.fingerprints.merge(message)?,
         };
+        let merge = merge.filter(|merge| self.find_merge(*merge).is_none());
         if self.slab.len() >= core.settings.max_servers && !self.displace(core) {
             return Err(Refusal::Full);
         }
