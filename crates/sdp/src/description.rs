@@ -316,9 +316,13 @@ impl<'a> Parser<'a> {
             return Err(ParseError::Version { line: 1 });
         }
         self.close_section(self.text.len());
-        let session_direction = direction_of(Attributes::new(self.session.unwrap_or_default()));
+        let attributes = Attributes::new(self.session.unwrap_or_default());
+        let has_ice = attributes
+            .clone()
+            .any(|attribute| attribute.name == "ice-ufrag");
+        let direction = direction_of(attributes);
         for media in &mut self.media {
-            media.inherit(self.connection, session_direction);
+            media.inherit(self.connection, direction, has_ice);
         }
         Ok(SessionDescription {
             text: self.text,

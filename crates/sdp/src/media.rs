@@ -130,6 +130,7 @@ pub struct Media<'a> {
     pub(crate) connection: Option<Connection<'a>>,
     session_connection: Option<Connection<'a>>,
     session_direction: Option<Direction>,
+    session_has_ice: bool,
 }
 
 impl<'a> Media<'a> {
@@ -162,6 +163,7 @@ impl<'a> Media<'a> {
             connection: None,
             session_connection: None,
             session_direction: None,
+            session_has_ice: false,
         })
     }
 
@@ -169,7 +171,9 @@ impl<'a> Media<'a> {
         &mut self,
         connection: Option<Connection<'a>>,
         direction: Option<Direction>,
+        has_ice: bool,
     ) {
+        self.session_has_ice = has_ice;
         self.session_connection = connection;
         self.session_direction = direction;
     }
@@ -279,10 +283,13 @@ impl<'a> Media<'a> {
         written
     }
 
-    /// Whether the section is held the old way, by an unspecified address.
+    /// Whether the section is held the old way, by an unspecified address. With ICE such an
+    /// address only says that candidates are still to come (RFC 8840 section 4.1.1).
     pub fn is_held_by_address(&self) -> bool {
-        self.connection()
-            .is_some_and(|connection| connection.is_unspecified())
+        let unspecified = self
+            .connection()
+            .is_some_and(|connection| connection.is_unspecified());
+        unspecified && !self.session_has_ice && !self.has("ice-ufrag")
     }
 
     /// The codec of a payload type: by `rtpmap`, else by the static table of RFC 3551.

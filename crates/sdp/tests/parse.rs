@@ -312,6 +312,18 @@ fn hold_is_seen_in_the_direction_and_in_the_old_address() {
 }
 
 #[test]
+fn an_unspecified_address_with_ice_is_no_hold() {
+    let audio = "m=audio 9 RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\n";
+    for text in [
+        format!("{audio}a=ice-ufrag:abcd\r\n"),
+        format!("a=ice-ufrag:abcd\r\n{audio}"),
+    ] {
+        let text = with(&text);
+        assert_eq!(parse(&text).media()[0].direction(), Direction::SendRecv);
+    }
+}
+
+#[test]
 fn directions_are_reversed_and_combined_as_rfc_3264_says() {
     use Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
     assert_eq!(SendOnly.reversed(), RecvOnly);
