@@ -221,6 +221,7 @@ impl Bridge {
     /// The plane could not open an endpoint.
     pub(super) fn refused(&mut self, stack: &mut Stack, endpoint: EndpointId) {
         stack.endpoints.remove(&endpoint);
+        self.closing.retain(|(id, _)| *id != endpoint);
         for ends in std::iter::once(&mut self.caller).chain(&mut self.callee) {
             for place in &mut ends.ends {
                 if place.as_ref().is_some_and(|end| end.id == endpoint) {

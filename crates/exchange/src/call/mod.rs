@@ -285,6 +285,7 @@ impl Call {
                     .decided(stack.now.unix, &format!("No media port: {reason}."));
                 self.bridge.refused(stack, endpoint);
                 self.media_refused(stack);
+                self.finish_if_done(stack);
             }
             media::Event::Latched { endpoint, rtp } => {
                 if let Some(party) = self.party_of(endpoint) {
