@@ -112,6 +112,9 @@ impl<'a> Protocol<'a> {
     }
 }
 
+/// Where nothing is sent to (RFC 863).
+const DISCARD_PORT: u16 = 9;
+
 /// A media section.
 #[derive(Clone, Copy, Debug)]
 pub struct Media<'a> {
@@ -283,13 +286,17 @@ impl<'a> Media<'a> {
         written
     }
 
-    /// Whether the section is held the old way, by an unspecified address. With ICE such an
-    /// address only says that candidates are still to come (RFC 8840 section 4.1.1).
+    /// Whether the section is held the old way, by an unspecified address. With ICE and the
+    /// discard port, such an address only says that candidates are still to come (RFC 8840).
     pub fn is_held_by_address(&self) -> bool {
         let unspecified = self
             .connection()
             .is_some_and(|connection| connection.is_unspecified());
-        unspecified && !self.session_has_ice && !self.has("ice-ufrag")
+        unspecified && !(self.port == DISCARD_PORT && self.has_ice())
+    }
+
+    fn has_ice(&self) -> bool {
+        self.session_has_ice || self.has("ice-ufrag")
     }
 
     /// The codec of a payload type: by `rtpmap`, else by the static table of RFC 3551.
