@@ -15,3 +15,4 @@ pub mod media;
 pub mod shell;
 
 pub use address::{AddressError, ServerAddress, Target};
+pub use shell::{Phone, PhoneSettings};

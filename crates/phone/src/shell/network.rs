@@ -52,8 +52,6 @@ pub(super) enum Arrived {
         from: SocketAddr,
         /// The datagram.
         bytes: Vec<u8>,
-        /// Whether it came on the port of RTCP.
-        control: bool,
     },
     /// Somebody wants the phone to end.
     Interrupted,
@@ -313,11 +311,11 @@ impl Network {
                 arrived.push(Arrived::Interrupted);
             }
         }
-        if rtp {
-            self.receive_media(arrived, false);
-        }
-        if rtcp {
-            self.receive_media(arrived, true);
+        for (socket, _) in [(&self.rtp, rtp), (&self.rtcp, rtcp)]
+            .iter()
+            .filter(|(_, ready)| *ready)
+        {
+            receive_media(socket, &mut self.buffer, arrived);
         }
         if sip {
             self.receive_sip(arrived);
@@ -386,21 +384,6 @@ impl Network {
         }
     }
 
-    fn receive_media(&mut self, arrived: &mut Vec<Arrived>, control: bool) {
-        let socket = if control { &self.rtcp } else { &self.rtp };
-        for _ in 0..DATAGRAMS_AT_ONCE {
-            let Ok((length, from)) = socket.recv_from(&mut self.buffer) else {
-                return;
-            };
-            let bytes = self.buffer.get(..length).unwrap_or(&[]).to_vec();
-            arrived.push(Arrived::Media {
-                from,
-                bytes,
-                control,
-            });
-        }
-    }
-
     fn accept(&mut self) {
         let Some(listener) = &self.listener else {
             return;
@@ -445,6 +428,16 @@ impl Network {
             connection: id,
             reason,
         });
+    }
+}
+
+fn receive_media(socket: &UdpSocket, buffer: &mut [u8], arrived: &mut Vec<Arrived>) {
+    for _ in 0..DATAGRAMS_AT_ONCE {
+        let Ok((length, from)) = socket.recv_from(buffer) else {
+            return;
+        };
+        let bytes = buffer.get(..length).unwrap_or(&[]).to_vec();
+        arrived.push(Arrived::Media { from, bytes });
     }
 }
 

@@ -133,7 +133,7 @@ fn the_phone_registers_with_its_password_and_stays_registered() {
         world.log
     );
     assert_eq!(world.logged("REGISTER"), 2);
-    world.seconds(85);
+    world.seconds(80);
     server.serve(&mut world);
     assert_eq!(world.logged("REGISTER"), 4);
     world.command(0, Command::Unregister);
