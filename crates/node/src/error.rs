@@ -63,6 +63,9 @@ pub enum NodeError {
         /// Why, and what to do.
         problem: String,
     },
+    /// The realm cannot be used.
+    #[error("the realm (key identity.realm) cannot be used: {0}")]
+    Realm(String),
     /// The media plane does not start.
     #[error("the media plane does not start: {0}")]
     Media(String),

@@ -6,10 +6,18 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod error;
+mod location;
 mod network;
+mod node;
+mod notify;
+mod records;
 mod resolve;
+mod running;
+mod services;
 mod shard;
+mod signals;
 mod transport;
 
 pub use config::NodeConfig;
 pub use error::NodeError;
+pub use node::{Node, RunningNode};

@@ -142,8 +142,8 @@ impl Default for NodeConfig {
             media: MediaConfig {
                 address: None,
                 ports: PortRange {
-                    first: 20_000,
-                    last: 29_999,
+                    first: 10_000,
+                    last: 59_999,
                 },
                 endpoints: None,
             },

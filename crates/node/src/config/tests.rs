@@ -12,8 +12,8 @@ fn an_empty_file_gives_the_defaults() {
     assert_eq!(
         config.media.ports,
         PortRange {
-            first: 20_000,
-            last: 29_999
+            first: 10_000,
+            last: 59_999
         }
     );
 }

@@ -3,6 +3,7 @@
 
 mod client;
 mod protocol;
+pub(crate) mod server;
 
 pub use self::client::{Client, ControlError};
 pub use self::protocol::{

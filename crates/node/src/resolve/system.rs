@@ -146,6 +146,9 @@ impl Lookup for System {
 
     async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Unanswered> {
         let resolver = self.resolver.as_ref().ok_or(Unanswered)?;
+        if Name::from_utf8(host).is_err() {
+            return Ok(Vec::new());
+        }
         // Through the hosts file, and for names without a dot through the search list.
         match resolver.lookup_ip(host).await {
             Ok(found) => Ok(found.iter().take(MAX_RECORDS).collect()),

@@ -2,6 +2,7 @@
 //! awake is not woken.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -30,6 +31,8 @@ pub(crate) enum Item {
     Committed(Ticket),
     CommitFailed(Ticket),
     Command(Command),
+    /// End the ban of a source.
+    LiftBan(IpAddr),
     /// Hand the calls in progress to this function.
     Calls(Box<dyn FnOnce(Vec<CallSummary>) + Send>),
     /// Call this when everything before it is done.
@@ -127,7 +130,8 @@ impl Inbox {
         if self.waiting.load(Ordering::Relaxed) == 0 {
             return;
         }
-        std::mem::swap(&mut *self.lock(), into);
+        let mut queue = self.lock();
+        std::mem::swap(&mut *queue, into);
         self.waiting.store(0, Ordering::Relaxed);
     }
 

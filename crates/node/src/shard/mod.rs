@@ -5,6 +5,8 @@ mod inbox;
 mod outbox;
 mod turn;
 
+use std::net::IpAddr;
+
 use fernamt_exchange::Exchange;
 use fernamt_exchange::exchange::CallSummary;
 use fernamt_exchange::interface::{Answer, Event, Input, Output, Question, QuestionId, Write};
@@ -25,6 +27,10 @@ pub(crate) trait Core: Send {
     fn next_deadline(&self) -> Option<Time>;
     /// Calls in progress.
     fn calls(&self) -> Vec<CallSummary>;
+    /// How many there are.
+    fn call_count(&self) -> usize;
+    /// Ends the ban of a source.
+    fn lift_ban(&mut self, source: IpAddr);
     /// The shard that a message belongs to.
     fn shard_of(message: &[u8], shards: u16) -> u16
     where
@@ -46,6 +52,14 @@ impl Core for Exchange {
 
     fn calls(&self) -> Vec<CallSummary> {
         Exchange::calls(self)
+    }
+
+    fn call_count(&self) -> usize {
+        Exchange::call_count(self)
+    }
+
+    fn lift_ban(&mut self, source: IpAddr) {
+        Exchange::lift_ban(self, source);
     }
 
     fn shard_of(message: &[u8], shards: u16) -> u16 {

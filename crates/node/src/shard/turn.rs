@@ -41,6 +41,8 @@ pub(crate) struct Counters {
     pub(crate) handed_over: AtomicU64,
     pub(crate) dropped: AtomicU64,
     pub(crate) turns: AtomicU64,
+    /// Calls in progress after the last turn.
+    pub(crate) calls: AtomicU64,
 }
 
 impl Counters {
@@ -196,6 +198,13 @@ impl<C: Core> Shard<C> {
             self.handle(Input::Timer);
         }
         self.flush();
+        self.count_calls();
+    }
+
+    fn count_calls(&self) {
+        self.counters
+            .calls
+            .store(self.core.call_count() as u64, Ordering::Relaxed);
     }
 
     fn take_inbox(&mut self) {
@@ -224,10 +233,12 @@ impl<C: Core> Shard<C> {
             Item::Committed(ticket) => self.handle(Input::Committed(ticket)),
             Item::CommitFailed(ticket) => self.handle(Input::CommitFailed(ticket)),
             Item::Command(command) => self.handle(Input::Command(command)),
+            Item::LiftBan(source) => self.core.lift_ban(source),
             Item::Calls(give) => give(self.core.calls()),
             Item::Reached(call) => {
                 // Whoever waits for this point expects that what came out before it has left.
                 self.flush();
+                self.count_calls();
                 call();
             }
             Item::Stop => self.stopped = true,

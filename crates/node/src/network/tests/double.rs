@@ -1,7 +1,7 @@
 //! A core that answers every request with a line that says on which flow it came, and a network
 //! around it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -112,6 +112,12 @@ impl Core for Echo {
     fn calls(&self) -> Vec<CallSummary> {
         Vec::new()
     }
+
+    fn call_count(&self) -> usize {
+        0
+    }
+
+    fn lift_ban(&mut self, _: IpAddr) {}
 
     /// By the byte after `shard=`, else the first.
     fn shard_of(message: &[u8], shards: u16) -> u16 {

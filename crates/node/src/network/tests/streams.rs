@@ -229,7 +229,10 @@ fn tcp_close_race() {
     while closed.len() < 200 {
         match network.next() {
             Seen::Message { flow, .. } => assert!(opened.insert(flow.connection.unwrap())),
-            Seen::Closed(_, id) => assert!(opened.contains(&id) && closed.insert(id)),
+            Seen::Closed(_, id) => {
+                assert!(opened.contains(&id), "{id:?} {opened:?}");
+                assert!(closed.insert(id), "{id:?} closed twice");
+            }
             Seen::SendFailed(_) => {}
         }
     }

@@ -49,11 +49,13 @@ async fn serve(
         Ok(stream) => stream,
         Err(end) => return end,
     };
-    if let Ok(local) = stream.local_addr() {
-        session.flow = flow_of(peer.transport, local, peer.address, id);
-    }
+    let Ok(local) = stream.local_addr() else {
+        return End::Closed;
+    };
+    let flow = flow_of(peer.transport, local, peer.address, id);
     accept::prepare(&stream);
     if peer.transport != Transport::Tls {
+        session.opened_up(flow);
         return plain::run(session, &mut stream).await;
     }
     let tls = &streams.tls;
@@ -64,7 +66,10 @@ async fn serve(
             .map_err(End::Io)
     };
     match session.handshake(CONNECT_TIME, work).await {
-        Ok(mut stream) => Box::pin(plain::run(session, &mut stream)).await,
+        Ok(mut stream) => {
+            session.opened_up(flow);
+            Box::pin(plain::run(session, &mut stream)).await
+        }
         Err(end) => end,
     }
 }

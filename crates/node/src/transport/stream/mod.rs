@@ -178,17 +178,13 @@ impl Streams {
     }
 
     /// Takes a connection out of the table and tells everyone who may know of it, once.
-    fn ended(&self, id: ConnectionId, outlet: &Outlet, unwritten: Vec<Outbound>) {
-        // Evicted connections are out of the table already, and never carried a message.
-        let established = self
-            .table()
-            .remove(id)
-            .is_some_and(|(_, established)| established);
+    fn ended(&self, id: ConnectionId, outlet: &Outlet, unwritten: Vec<Outbound>, known: bool) {
+        self.table().remove(id);
         let waiting = outlet.drain();
         for outbound in unwritten.iter().chain(&waiting) {
             self.failed(outbound);
         }
-        if !established {
+        if !known {
             return;
         }
         if let Some(services) = self.services.get() {

@@ -53,7 +53,10 @@ pub(super) struct Session {
     id: ConnectionId,
     pub(super) flow: Flow,
     pub(super) outlet: Arc<Outlet>,
+    /// It counts as one that others may send on.
     established: bool,
+    /// It has really been open; one that could not be opened is known to nobody.
+    opened_up: bool,
     opened: Instant,
     heard: Instant,
     /// Since when a message has been incomplete.
@@ -79,6 +82,7 @@ impl Session {
             flow,
             outlet,
             established,
+            opened_up: !established,
             opened: now,
             heard: now,
             partial: None,
@@ -123,6 +127,12 @@ impl Session {
             flow: self.flow,
             bytes: message,
         });
+    }
+
+    /// Takes note that a connection that we open is open now.
+    pub(super) fn opened_up(&mut self, flow: Flow) {
+        self.opened_up = true;
+        self.flow = flow;
     }
 
     /// Takes note that bytes have come, and whether they end in the middle of a message.
@@ -184,6 +194,11 @@ impl Drop for Session {
     /// Also when the task is cancelled: whoever knows the connection hears of its end exactly once.
     fn drop(&mut self) {
         let unwritten = std::mem::take(&mut self.unwritten);
-        self.streams.ended(self.id, &self.outlet, unwritten);
+        self.streams.ended(
+            self.id,
+            &self.outlet,
+            unwritten,
+            self.established && self.opened_up,
+        );
     }
 }

@@ -132,7 +132,7 @@ impl Table {
                 .get(&id)
                 .is_some_and(|entry| !entry.established)
             {
-                if let Some(outlet) = self.remove(id).map(|(outlet, _)| outlet) {
+                if let Some(outlet) = self.remove(id) {
                     outlet.close();
                 }
                 return true;
@@ -157,8 +157,8 @@ impl Table {
         self.by_id(*self.peers.get(peer)?)
     }
 
-    /// Takes a connection out; its outlet, and whether it was established.
-    pub(super) fn remove(&mut self, id: ConnectionId) -> Option<(Arc<Outlet>, bool)> {
+    /// Takes a connection out.
+    pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Arc<Outlet>> {
         let entry = self.entries.remove(&id)?;
         if self.peers.get(&entry.peer) == Some(&id) {
             self.peers.remove(&entry.peer);
@@ -171,7 +171,7 @@ impl Table {
                 self.sources.remove(&source);
             }
         }
-        Some((entry.outlet, entry.established))
+        Some(entry.outlet)
     }
 
     /// Closes everything that comes from this address and has no trust.

@@ -1,0 +1,225 @@
+//! What the shards ask of the rest of the node: directory, registrar, name service, media plane,
+//! journal of calls, and news for all.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use fernamt_exchange::config::Config;
+use fernamt_exchange::directory::Directory;
+use fernamt_exchange::interface::{
+    Answer, Command, Destination, Event, Question, QuestionId, Ticket, Write,
+};
+use fernamt_exchange::media;
+use fernamt_media::Plane;
+use fernamt_sip::time::{Now, UnixTime};
+use fernamt_sip::transport::ConnectionId;
+use fernamt_store::{CallJournal, CommitSink};
+use tokio::runtime::Handle;
+
+use crate::location::Locations;
+use crate::resolve::Resolver;
+use crate::shard::{Inboxes, Item, Services};
+use crate::transport::access::Access;
+use crate::transport::stream::Streams;
+
+/// News that is counted.
+#[derive(Debug, Default)]
+pub(crate) struct NewsCounters {
+    pub(crate) answered: AtomicU64,
+    pub(crate) bans: AtomicU64,
+    pub(crate) authentication_failures: AtomicU64,
+    pub(crate) malformed: AtomicU64,
+    pub(crate) not_recovered: AtomicU64,
+    pub(crate) journal_refusals: AtomicU64,
+}
+
+/// Everything the shards share.
+pub(crate) struct NodeServices {
+    pub(crate) runtime: Handle,
+    pub(crate) inboxes: Arc<Inboxes>,
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) access: Arc<Access>,
+    pub(crate) locations: Arc<Locations>,
+    pub(crate) resolver: Arc<Resolver>,
+    pub(crate) plane: Plane,
+    pub(crate) journal: Arc<CallJournal>,
+    /// As the shards have them.
+    pub(crate) config: Config,
+    /// Where media is opened, whatever address the signalling uses.
+    pub(crate) media_address: Option<IpAddr>,
+    pub(crate) directory: RwLock<Directory>,
+    pub(crate) news: NewsCounters,
+    pub(crate) draining: AtomicBool,
+    /// The node ends: connections that close now take no bindings with them.
+    pub(crate) stopping: AtomicBool,
+}
+
+impl NodeServices {
+    pub(crate) fn directory(&self) -> RwLockReadGuard<'_, Directory> {
+        self.directory
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn directory_mut(&self) -> RwLockWriteGuard<'_, Directory> {
+        self.directory
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who is behind a user name or number, and where they are.
+    pub(crate) fn destination(&self, now: UnixTime, dialled: &str) -> Option<Destination> {
+        let country_code = self.config.country_code.as_deref();
+        let device = self.directory().destination(dialled, country_code)?;
+        let bindings = self.locations.bindings(now, &device.user);
+        Some(Destination { device, bindings })
+    }
+
+    /// Ends the ban of a source in every shard; whether there was one.
+    pub(crate) fn lift_ban(&self, source: IpAddr, now: UnixTime) -> bool {
+        self.inboxes.push_all(|| Item::LiftBan(source));
+        self.access.lift(source, now)
+    }
+
+    /// Refuses new calls in every shard.
+    pub(crate) fn drain(&self) {
+        if !self.draining.swap(true, Ordering::Relaxed) {
+            self.inboxes.push_all(|| Item::Command(Command::Drain));
+        }
+    }
+
+    fn banned(&self, shard: u16, source: IpAddr, until: UnixTime) {
+        let now = crate::clock::now().unix;
+        if !self.access.ban(source, until, now) {
+            return;
+        }
+        self.news.bans.fetch_add(1, Ordering::Relaxed);
+        let seconds = until.since(now).as_secs();
+        tracing::warn!(%source, seconds, "banned: failed to authenticate too often");
+        for other in (0..self.inboxes.shards()).filter(|other| *other != shard) {
+            self.inboxes
+                .push(other, Item::Command(Command::Ban { source, until }));
+        }
+        self.streams.close_from(source);
+    }
+}
+
+impl Services for NodeServices {
+    fn ask(&self, now: Now, shard: u16, question: QuestionId, ask: Question) -> Option<Answer> {
+        Some(match ask {
+            Question::Device { user } => Answer::Device(self.directory().device(&user).cloned()),
+            Question::Destination { dialled } => {
+                Answer::Destination(self.destination(now.unix, &dialled))
+            }
+            Question::Register { user, change } => {
+                Answer::Bindings(self.locations.apply(now.unix, &user, *change))
+            }
+            Question::Resolve(query) => {
+                let resolver = Arc::clone(&self.resolver);
+                let inboxes = Arc::clone(&self.inboxes);
+                self.runtime.spawn(async move {
+                    let answer = resolver.resolve(&query).await;
+                    inboxes.push(shard, Item::Answer(question, answer));
+                });
+                return None;
+            }
+        })
+    }
+
+    fn media(&self, _shard: u16, mut command: media::Command) -> Option<media::Event> {
+        if let media::Command::Open {
+            local, port: None, ..
+        } = &mut command
+            && let Some(address) = self.media_address
+            && address.is_ipv4() == local.is_ipv4()
+        {
+            *local = address;
+        }
+        self.plane.execute(command)
+    }
+
+    fn write(&self, shard: u16, write: Write) {
+        let Err(refused) = self.journal.append(shard, write) else {
+            return;
+        };
+        self.news.journal_refusals.fetch_add(1, Ordering::Relaxed);
+        if let Write::State { call, ticket, .. } = refused.0 {
+            tracing::error!(%call, "the journal of calls is too slow: a state was not written");
+            if let Some(ticket) = ticket {
+                self.inboxes.push(shard, Item::CommitFailed(ticket));
+            }
+        }
+    }
+
+    fn publish(&self, shard: u16, event: Event) {
+        let counter = match event {
+            Event::Banned { source, until } => return self.banned(shard, source, until),
+            Event::AuthenticationFailed { source } => {
+                tracing::info!(%source, "failed to authenticate");
+                &self.news.authentication_failures
+            }
+            Event::Malformed { source, reason } => {
+                tracing::debug!(%source, reason, "message refused");
+                &self.news.malformed
+            }
+            Event::CallAnswered(call) => {
+                tracing::debug!(%call, "answered");
+                &self.news.answered
+            }
+            Event::NotRecovered { error } => {
+                tracing::error!(%error, "a call in progress cannot be picked up");
+                &self.news.not_recovered
+            }
+            Event::Drained => {
+                tracing::info!(shard, "no calls are left");
+                return;
+            }
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn connection_closed(&self, connection: ConnectionId) {
+        if !self.stopping.load(Ordering::Relaxed) {
+            self.locations.connection_closed(connection);
+        }
+    }
+}
+
+/// Brings word from the journal of calls to the shards.
+pub(crate) struct Commits {
+    inboxes: Arc<Inboxes>,
+    items: Vec<Item>,
+}
+
+impl Commits {
+    pub(crate) fn new(inboxes: Arc<Inboxes>) -> Commits {
+        Commits {
+            inboxes,
+            items: Vec::new(),
+        }
+    }
+
+    fn bring(&mut self, shard: u16, tickets: &[Ticket], item: impl Fn(Ticket) -> Item) {
+        self.items
+            .extend(tickets.iter().map(|ticket| item(*ticket)));
+        if let Some(inbox) = self.inboxes.get(shard) {
+            inbox.append(&mut self.items);
+        }
+        self.items.clear();
+    }
+}
+
+impl CommitSink for Commits {
+    fn committed(&mut self, shard: u16, tickets: &[Ticket]) {
+        self.bring(shard, tickets, Item::Committed);
+    }
+
+    fn failed(&mut self, shard: u16, tickets: &[Ticket]) {
+        tracing::error!(
+            calls = tickets.len(),
+            "the journal of calls cannot be written"
+        );
+        self.bring(shard, tickets, Item::CommitFailed);
+    }
+}
