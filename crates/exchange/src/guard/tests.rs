@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::config::Network;
 
@@ -282,4 +284,49 @@ fn the_source_seen_longest_ago_goes() {
         assert!(sources.len() <= 3);
     }
     assert_eq!(sources.slots(), 3);
+}
+
+proptest! {
+    #[test]
+    fn the_table_of_sources_forgets_the_oldest_like_a_plain_list(
+        steps in prop::collection::vec((0..12_u8, prop::bool::weighted(0.2)), 0..200)
+    ) {
+        let mut sources: Sources<u8, u32> = Sources::new(5);
+        let mut list: Vec<(u8, u32)> = Vec::new();
+        for (number, (key, is_removal)) in steps.into_iter().enumerate() {
+            let known = list.iter().position(|(known, _)| *known == key).map(|at| list.remove(at));
+            if is_removal {
+                sources.remove(key);
+            } else {
+                let expected = known.unwrap_or((key, number as u32));
+                if list.len() == 5 {
+                    list.remove(0);
+                }
+                list.push(expected);
+                prop_assert_eq!(*sources.entry(key, || number as u32), expected.1);
+            }
+            prop_assert_eq!(sources.len(), list.len());
+        }
+    }
+
+    #[test]
+    fn a_set_of_networks_contains_what_one_of_them_contains(
+        networks in prop::collection::vec((any::<u32>(), 20..=32_u8), 0..8),
+        near in prop::collection::vec((0..8_usize, -300..300_i64), 0..20),
+    ) {
+        let set: Vec<Network> = networks
+            .iter()
+            .map(|&(bits, length)| Network { address: IpAddr::V4(bits.into()), bits: length })
+            .collect();
+        let merged = Networks::new(&set);
+        for (index, offset) in near {
+            let Some(&(bits, _)) = networks.get(index) else { continue };
+            let probe = (i64::from(bits) + offset).rem_euclid(1 << 32) as u32;
+            let inside = |&(bits, length): &(u32, u8)| {
+                u64::from(bits) >> (32 - length) == u64::from(probe) >> (32 - length)
+            };
+            let expected = networks.iter().any(inside);
+            prop_assert_eq!(merged.contain(IpAddr::V4(probe.into())), expected);
+        }
+    }
 }

@@ -2,6 +2,8 @@ use fernamt_numbering::E164;
 use fernamt_sip::digest::Ha1;
 use fernamt_sip::transport::{ConnectionId, Transport};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::directory::Directory;
 
@@ -368,4 +370,26 @@ fn the_directory_prefers_a_user_name_to_a_number() {
     assert_eq!(found("ben").as_deref(), Some("ben"));
     assert_eq!(found("Ben"), None, "user names are compared exactly");
     assert_eq!(found("+4930"), None);
+}
+
+proptest! {
+    #[test]
+    fn a_number_is_found_in_every_form(value in 1_000_000_u64..999_999_999_999_999) {
+        let number = E164::from_u64(value).unwrap();
+        let digits = number.digits();
+        for text in [format!("+{}", &*digits), format!("00{}", &*digits), format!("tel:+{}", &*digits)] {
+            prop_assert_eq!(Dialled::of(&text, Some("49")), Dialled::Number(number));
+            prop_assert_eq!(Dialled::of(&text, None), Dialled::Number(number));
+        }
+    }
+
+    #[test]
+    fn anything_can_be_dialled(dialled in "\\PC{0,300}|[0-9+*#;=a-z:%-]{0,40}", country in 0..1000_u16) {
+        let scene = Scene::new();
+        let country = country.to_string();
+        Dialled::of(&dialled, Some(&country));
+        Dialled::of(&dialled, None);
+        let outcome = scene.route(&dialled, None).outcome;
+        prop_assert!(outcome == Outcome::Echo || outcome.cause().is_some());
+    }
 }

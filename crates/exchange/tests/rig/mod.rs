@@ -256,6 +256,8 @@ pub(crate) struct Phone {
     pub(crate) user: &'static str,
     pub(crate) address: SocketAddr,
     pub(crate) transport: Transport,
+    /// Behind the contact of a REGISTER.
+    pub(crate) contact_params: &'static str,
     cseq: u32,
     calls: u32,
 }
@@ -280,6 +282,7 @@ impl Phone {
             user,
             address: address.parse().unwrap(),
             transport: Transport::Udp,
+            contact_params: "",
             cseq: 0,
             calls: 0,
         }
@@ -347,17 +350,16 @@ impl Phone {
         }
     }
 
+    /// The Call-ID of what comes next; phones of the same user differ in it.
+    pub(crate) fn call_id(&self) -> String {
+        let address = self.address.to_string().replace(['.', ':'], "");
+        format!("{}{address}-{}", self.user, self.calls)
+    }
+
     pub(crate) fn request(&mut self, method: &str, uri: &str, extra: &str, body: &str) -> String {
         self.cseq += 1;
         let cseq = self.cseq;
-        self.request_with(
-            method,
-            uri,
-            &format!("{}-{}", self.user, self.calls),
-            cseq,
-            extra,
-            body,
-        )
+        self.request_with(method, uri, &self.call_id(), cseq, extra, body)
     }
 
     pub(crate) fn request_with(
@@ -370,6 +372,11 @@ impl Phone {
         body: &str,
     ) -> String {
         let (user, address) = (self.user, self.address);
+        let params = if method == "REGISTER" {
+            self.contact_params
+        } else {
+            ""
+        };
         let to = if method == "REGISTER" {
             format!("sip:{user}@192.0.2.1")
         } else {
@@ -383,7 +390,7 @@ impl Phone {
         format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{} {address};branch=z9hG4bK{user}{call_id}{cseq}{method};rport\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{user}@192.0.2.1>;tag=t{call_id}\r\nTo: <{to}>\r\nCall-ID: {call_id}\r\n\
-             CSeq: {cseq} {method}\r\nContact: <sip:{user}@{address}>\r\n{content_type}{extra}Content-Length: {}\r\n\r\n{body}",
+             CSeq: {cseq} {method}\r\nContact: <sip:{user}@{address}>{params}\r\n{content_type}{extra}Content-Length: {}\r\n\r\n{body}",
             self.transport,
             body.len()
         )

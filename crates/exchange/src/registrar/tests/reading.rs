@@ -1,5 +1,6 @@
 use fernamt_sip::message::Message;
 use fernamt_sip::transport::Flow;
+use proptest::prelude::*;
 
 use super::*;
 use crate::config::Config;
@@ -287,4 +288,31 @@ fn what_is_required_and_not_known_is_named() {
             unsupported: vec!["gruu".into(), "x".into()]
         })
     );
+}
+
+proptest! {
+    /// Whatever is taken in can be given out again and means the same: one bad binding must not
+    /// spoil the answers to everybody who asks.
+    #[test]
+    fn a_contact_that_is_taken_can_be_listed(
+        contact in "[ -~]{0,60}|<sip:[ -~]{0,40}>(;[ -~]{0,30})?|<sips?:[a-z0-9.%:@;=\\[\\]]{1,30}>;\\+sip.instance=\"[ -~]{0,20}\""
+    ) {
+        if let Ok(RegisterChange::Update(changes)) = read(&format!("Contact: {contact}\r\n")) {
+            for change in changes {
+                let mut binding = change.binding;
+                binding.expires = at(60);
+                let listed = ContactValue { binding: &binding, now: at(0) }.to_string();
+                let again = changes_of(&listed);
+                prop_assert_eq!(again.len(), 1, "{}", listed);
+                prop_assert_eq!(&again[0].binding.contact, &binding.contact);
+                prop_assert_eq!(&again[0].binding.instance, &binding.instance);
+                prop_assert_eq!(again[0].binding.q, binding.q);
+                prop_assert_eq!(again[0].lasts.as_secs(), 60);
+            }
+        }
+    }
+}
+
+fn changes_of(contact: &str) -> Vec<ContactChange> {
+    changes(&format!("Contact: {contact}\r\n"))
 }
