@@ -89,6 +89,24 @@ pub enum StoreError {
         /// Newest version that this program knows.
         known: i64,
     },
+    /// The journal of calls was written by a newer program.
+    #[error(
+        "{} has version {version}, which this program does not know: a newer fernamt has written \
+         it. Run that version again, or a newer one",
+        file.display()
+    )]
+    NewerJournal {
+        /// The file.
+        file: PathBuf,
+        /// Its version.
+        version: u32,
+    },
+    /// Something could not be written and is kept until it can.
+    #[error("not everything could be written yet: {reason}; it is kept and tried again")]
+    NotYetWritten {
+        /// Why.
+        reason: Box<str>,
+    },
     /// There is no space left.
     #[error("no space is left for {}; free some on that file system", file.display())]
     DiskFull {

@@ -1,0 +1,235 @@
+//! Where writes wait for the writer. Appending takes a lock for the time of a push and wakes the
+//! writer only when it sleeps; the writer takes everything that is there.
+
+use std::sync::mpsc::Sender;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fernamt_exchange::interface::Write;
+
+use super::QueueFull;
+
+/// How many writes may wait before states are refused.
+pub(super) const MAX_WAITING: usize = 65_536;
+
+/// How many writes may wait before the ends of calls are refused too: the disk has not answered for
+/// minutes.
+pub(super) const MAX_WAITING_CLOSED: usize = 4 * MAX_WAITING;
+
+/// How long writes that nobody waits for may wait for others, so that they go together.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Where to say how a flush went; the reason in words when it went wrong.
+pub(super) type FlushReply = Sender<Result<(), Box<str>>>;
+
+/// A write with the shard that it came from.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) shard: u16,
+    pub(super) write: Write,
+}
+
+/// Everything that was waiting.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) items: Vec<Item>,
+    pub(super) flushes: Vec<FlushReply>,
+    /// This is the last one.
+    pub(super) stop: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    arrival: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    batch: Batch,
+    /// Somebody waits for one of them.
+    urgent: bool,
+    sleeper: Sleeper,
+}
+
+/// What the writer sleeps for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sleeper {
+    #[default]
+    Awake,
+    UntilAnything,
+    UntilUrgent,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.batch.items.is_empty() && !self.urgent
+    }
+}
+
+impl Queue {
+    pub(super) fn push(&self, shard: u16, write: Write) -> Result<(), QueueFull> {
+        let limit = match write {
+            Write::State { .. } => MAX_WAITING,
+            Write::Closed { .. } => MAX_WAITING_CLOSED,
+        };
+        let urgent = matches!(
+            write,
+            Write::State {
+                ticket: Some(_),
+                ..
+            }
+        );
+        let mut waiting = self.lock();
+        if waiting.batch.items.len() >= limit {
+            return Err(QueueFull(write));
+        }
+        waiting.batch.items.push(Item { shard, write });
+        self.arrived(waiting, urgent);
+        Ok(())
+    }
+
+    pub(super) fn flush(&self, reply: FlushReply) {
+        let mut waiting = self.lock();
+        waiting.batch.flushes.push(reply);
+        self.arrived(waiting, true);
+    }
+
+    pub(super) fn stop(&self) {
+        let mut waiting = self.lock();
+        waiting.batch.stop = true;
+        self.arrived(waiting, true);
+    }
+
+    fn arrived(&self, mut waiting: MutexGuard<'_, Waiting>, urgent: bool) {
+        waiting.urgent |= urgent;
+        let wake = match waiting.sleeper {
+            Sleeper::Awake => false,
+            Sleeper::UntilAnything => true,
+            Sleeper::UntilUrgent => urgent,
+        };
+        if wake {
+            waiting.sleeper = Sleeper::Awake;
+            drop(waiting);
+            self.arrival.notify_one();
+        }
+    }
+
+    /// Waits until there is something and takes it, but not before `not_before`, so that under load
+    /// many writes share one. Comes back empty at `retry`, where one is given. `spare` is an empty
+    /// vector to be filled next.
+    pub(super) fn take(
+        &self,
+        spare: Vec<Item>,
+        not_before: Instant,
+        retry: Option<Instant>,
+    ) -> Batch {
+        let mut waiting = self.lock();
+        while waiting.is_empty() && retry.is_none_or(|retry| Instant::now() < retry) {
+            waiting = self.sleep(waiting, Sleeper::UntilAnything, retry);
+        }
+        let patience_ends = Instant::now() + PATIENCE;
+        while !waiting.urgent && !waiting.is_empty() && Instant::now() < patience_ends {
+            waiting = self.sleep(waiting, Sleeper::UntilUrgent, Some(patience_ends));
+        }
+        let early = not_before.saturating_duration_since(Instant::now());
+        if !early.is_zero() && !waiting.batch.stop {
+            drop(waiting);
+            thread::sleep(early);
+            waiting = self.lock();
+        }
+        waiting.urgent = false;
+        let empty = Batch {
+            items: spare,
+            ..Batch::default()
+        };
+        std::mem::replace(&mut waiting.batch, empty)
+    }
+
+    fn sleep<'a>(
+        &'a self,
+        mut waiting: MutexGuard<'a, Waiting>,
+        sleeper: Sleeper,
+        until: Option<Instant>,
+    ) -> MutexGuard<'a, Waiting> {
+        waiting.sleeper = sleeper;
+        let mut waiting = match until {
+            None => self
+                .arrival
+                .wait(waiting)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(until) => {
+                let length = until.saturating_duration_since(Instant::now());
+                let woken = self.arrival.wait_timeout(waiting, length);
+                woken.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        waiting.sleeper = Sleeper::Awake;
+        waiting
+    }
+
+    /// A thread that panicked while it held the lock has left nothing half done: every change is one
+    /// push.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fernamt_charging::CallReference;
+    use fernamt_exchange::interface::Ticket;
+
+    use super::*;
+
+    fn state(ticket: Option<Ticket>) -> Write {
+        Write::State {
+            call: CallReference(1),
+            state: Vec::new(),
+            ticket,
+        }
+    }
+
+    #[test]
+    fn one_state_more_than_the_limit_is_given_back() {
+        let queue = Queue::default();
+        for _ in 0..MAX_WAITING {
+            queue.push(0, state(None)).unwrap();
+        }
+        let refused = queue.push(0, state(Some(Ticket(7)))).unwrap_err();
+        assert!(matches!(
+            refused.0,
+            Write::State {
+                ticket: Some(Ticket(7)),
+                ..
+            }
+        ));
+        let batch = queue.take(Vec::new(), Instant::now(), None);
+        assert_eq!(batch.items.len(), MAX_WAITING);
+        queue.push(0, state(None)).unwrap();
+    }
+
+    #[test]
+    fn an_urgent_write_takes_the_others_along() {
+        let queue = Queue::default();
+        queue.push(0, state(None)).unwrap();
+        queue.push(1, state(Some(Ticket(1)))).unwrap();
+        let batch = queue.take(Vec::new(), Instant::now(), None);
+        assert_eq!(
+            batch
+                .items
+                .iter()
+                .map(|item| item.shard)
+                .collect::<Vec<_>>(),
+            [0, 1]
+        );
+    }
+
+    #[test]
+    fn a_retry_is_not_missed_when_nothing_comes() {
+        let queue = Queue::default();
+        let batch = queue.take(Vec::new(), Instant::now(), Some(Instant::now()));
+        assert!(batch.items.is_empty() && !batch.stop);
+    }
+}
