@@ -430,3 +430,45 @@ fn quotes_in_a_user_name_are_escaped_and_in_a_uri_refused() {
         None
     );
 }
+
+/// Not part of the ordinary run:
+/// `cargo test --release -p fernamt-sip digest_speed -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement"]
+fn digest_speed() {
+    use std::time::Instant;
+    const ROUNDS: usize = 20_000;
+    let ha1 = ha1();
+    for algorithm in Algorithm::STRONGEST_FIRST {
+        let mut server = server_with(|settings| {
+            settings.algorithms = vec![algorithm];
+            settings.remembered_nonces = ROUNDS;
+        });
+        // The best of several runs, because other work may run on the machine.
+        let mut best = [u128::MAX; 2];
+        for run in 0..5 {
+            let now = NOW + Duration::from_millis(run);
+            let started = Instant::now();
+            let challenges: Vec<_> = (0..ROUNDS)
+                .map(|_| challenge(&mut server, now).remove(0))
+                .collect();
+            best[0] = best[0].min(started.elapsed().as_nanos());
+            let values: Vec<_> = challenges
+                .into_iter()
+                .map(|challenge| {
+                    let mut phone = phone();
+                    take(&mut phone, &[challenge]).unwrap();
+                    answer(&mut phone)
+                })
+                .collect();
+            let started = Instant::now();
+            for value in &values {
+                assert_eq!(verify(&mut server, value, &ha1, now), Verdict::Ok);
+            }
+            best[1] = best[1].min(started.elapsed().as_nanos());
+        }
+        let [challenging, verifying] = best.map(|nanos| nanos / ROUNDS as u128);
+        let name = algorithm.name();
+        println!("{name}: a challenge {challenging} ns, a verification {verifying} ns");
+    }
+}

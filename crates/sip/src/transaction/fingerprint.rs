@@ -8,7 +8,8 @@ use core::hash::Hasher;
 use std::hash::DefaultHasher;
 
 use crate::header::Via;
-use crate::message::{HeaderError, Message, Method};
+use crate::header::via::MAGIC_COOKIE;
+use crate::message::{HeaderError, Message, Method, Name};
 use crate::uri::Host;
 
 /// Names a transaction.
@@ -44,16 +45,36 @@ impl<'a> Class<'a> {
     }
 }
 
+/// Texts that are hashed at once.
+const BUFFER_BYTES: usize = 192;
+
 /// Hashes the same text under two keys.
 struct Pair {
     first: DefaultHasher,
     second: DefaultHasher,
+    buffer: [u8; BUFFER_BYTES],
+    used: usize,
 }
 
 impl Pair {
+    /// Collects, because one long text is hashed faster than many short ones.
     fn write(&mut self, bytes: &[u8]) {
+        let end = self.used + bytes.len();
+        if let Some(place) = self.buffer.get_mut(self.used..end) {
+            place.copy_from_slice(bytes);
+            self.used = end;
+            return;
+        }
+        self.flush();
         self.first.write(bytes);
         self.second.write(bytes);
+    }
+
+    fn flush(&mut self) {
+        let collected = self.buffer.get(..self.used).unwrap_or_default();
+        self.first.write(collected);
+        self.second.write(collected);
+        self.used = 0;
     }
 
     /// Texts of any length follow each other without running together.
@@ -81,7 +102,8 @@ impl Pair {
         self.write(&[0xff]);
     }
 
-    fn finish(&self) -> Fingerprint {
+    fn finish(mut self) -> Fingerprint {
+        self.flush();
         Fingerprint {
             hash: self.first.finish(),
             check: self.second.finish(),
@@ -89,29 +111,62 @@ impl Pair {
     }
 }
 
+/// The last request that was received, which its user may accept next.
+#[derive(Default)]
+struct Memo {
+    via: String,
+    method: String,
+    fingerprint: Option<Fingerprint>,
+}
+
+impl Memo {
+    fn find(&self, via: &str, class: Class<'_>) -> Option<Fingerprint> {
+        let is_it = self.via == via && self.method == class.as_str();
+        self.fingerprint.filter(|_| is_it)
+    }
+
+    fn keep(&mut self, via: &str, class: Class<'_>, fingerprint: Fingerprint) {
+        self.via.clear();
+        self.via.push_str(via);
+        self.method.clear();
+        self.method.push_str(class.as_str());
+        self.fingerprint = Some(fingerprint);
+    }
+}
+
 /// Makes fingerprints under one secret.
 pub(super) struct Fingerprints {
-    seed: [u64; 2],
+    first: DefaultHasher,
+    second: DefaultHasher,
+    memo: Memo,
 }
 
 impl Fingerprints {
     pub(super) fn new(seed: [u64; 2]) -> Fingerprints {
-        Fingerprints { seed }
-    }
-
-    fn hashers(&self, purpose: u8) -> Pair {
-        let [first, second] = self.seed;
-        let start = |number: u8| {
+        let [first, second] = seed;
+        let keyed = |number: u8| {
             let mut hasher = DefaultHasher::new();
             hasher.write_u64(first);
             hasher.write_u64(second);
-            hasher.write(&[number, purpose]);
+            hasher.write_u64(u64::from(number));
             hasher
         };
-        Pair {
-            first: start(1),
-            second: start(2),
+        Fingerprints {
+            first: keyed(1),
+            second: keyed(2),
+            memo: Memo::default(),
         }
+    }
+
+    fn hashers(&self, purpose: u8) -> Pair {
+        let mut hashers = Pair {
+            first: self.first.clone(),
+            second: self.second.clone(),
+            buffer: [0; BUFFER_BYTES],
+            used: 0,
+        };
+        hashers.write(&[purpose]);
+        hashers
     }
 
     /// Of a request, as the server transaction sees it.
@@ -122,24 +177,60 @@ impl Fingerprints {
     pub(super) fn server(
         &self,
         message: &Message<'_>,
+        class: Class<'_>,
+    ) -> Result<Fingerprint, HeaderError> {
+        let value = message.value(Name::Via).unwrap_or_default();
+        if let Some(fingerprint) = self.memo.find(value, class) {
+            return Ok(fingerprint);
+        }
+        let via = message.top_via()?;
+        match unique_branch(&via) {
+            Some(branch) => Ok(self.unique(&via, branch, class)),
+            None => self.of_old_peer(message, &via, class),
+        }
+    }
+
+    /// As [`Fingerprints::server`], and remembers the result: a request that is new is accepted
+    /// right away. Where the Via alone decides, equal text means an equal fingerprint.
+    pub(super) fn server_first(
+        &mut self,
+        message: &Message<'_>,
+        class: Class<'_>,
+    ) -> Result<Fingerprint, HeaderError> {
+        let via = message.top_via()?;
+        let Some(branch) = unique_branch(&via) else {
+            return self.of_old_peer(message, &via, class);
+        };
+        let fingerprint = self.unique(&via, branch, class);
+        let value = message.value(Name::Via).unwrap_or_default();
+        self.memo.keep(value, class, fingerprint);
+        Ok(fingerprint)
+    }
+
+    fn unique(&self, via: &Via<'_>, branch: &str, class: Class<'_>) -> Fingerprint {
+        let mut hashers = self.hashers(b'S');
+        hashers.write_text(class.as_str());
+        hashers.write_text(branch);
+        hashers.write_host(via.host());
+        hashers.write(&via.port().unwrap_or(0).to_be_bytes());
+        hashers.finish()
+    }
+
+    fn of_old_peer(
+        &self,
+        message: &Message<'_>,
         via: &Via<'_>,
         class: Class<'_>,
     ) -> Result<Fingerprint, HeaderError> {
-        let mut hashers = self.hashers(if via.branch_is_unique() { b'S' } else { b's' });
+        let mut hashers = self.hashers(b's');
         hashers.write_text(class.as_str());
-        if via.branch_is_unique() {
-            hashers.write_text(via.branch().unwrap_or(""));
-            hashers.write_host(via.host());
-            hashers.write(&via.port().unwrap_or(0).to_be_bytes());
-        } else {
-            hashers.write_text(message.request_uri().unwrap_or(""));
-            hashers.write_text(message.from()?.tag().unwrap_or(""));
-            hashers.write_text(message.call_id()?);
-            hashers.write(&message.cseq()?.number.to_be_bytes());
-            hashers.write_text(via.transport_name());
-            hashers.write_text(via.sent_by());
-            hashers.write_text(via.params().as_str());
-        }
+        hashers.write_text(message.request_uri().unwrap_or(""));
+        hashers.write_text(message.from()?.tag().unwrap_or(""));
+        hashers.write_text(message.call_id()?);
+        hashers.write(&message.cseq()?.number.to_be_bytes());
+        hashers.write_text(via.transport_name());
+        hashers.write_text(via.sent_by());
+        hashers.write_text(via.params().as_str());
         Ok(hashers.finish())
     }
 
@@ -152,9 +243,10 @@ impl Fingerprints {
     }
 
     /// Of a request that opens something, by what stays the same on all ways that it may take
-    /// (RFC 3261 section 8.2.2.2); `None` for a request inside a dialog.
+    /// (RFC 3261 section 8.2.2.2); `None` for a request inside a dialog, and for REGISTER, which
+    /// does no harm when it is served twice.
     pub(super) fn merge(&self, message: &Message<'_>) -> Result<Option<Fingerprint>, HeaderError> {
-        if message.to()?.tag().is_some() {
+        if message.method() == Method::Register || message.to()?.tag().is_some() {
             return Ok(None);
         }
         let cseq = message.cseq()?;
@@ -167,15 +259,23 @@ impl Fingerprints {
     }
 }
 
+/// The branch, when it names the transaction alone.
+fn unique_branch<'a>(via: &Via<'a>) -> Option<&'a str> {
+    via.branch().filter(|branch| {
+        let cookie = branch.get(..MAGIC_COOKIE.len());
+        branch.len() > MAGIC_COOKIE.len()
+            && cookie.is_some_and(|cookie| cookie.eq_ignore_ascii_case(MAGIC_COOKIE))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn of(text: &str) -> Fingerprint {
         let message = Message::parse(text.as_bytes()).unwrap();
-        let via = message.top_via().unwrap();
         Fingerprints::new([1, 2])
-            .server(&message, &via, Class::of(message.method()))
+            .server(&message, Class::of(message.method()))
             .unwrap()
     }
 

@@ -114,12 +114,8 @@ impl<U: Copy> Servers<U> {
         now: Time,
         message: &Message<'_>,
     ) -> Disposition<U> {
-        let via = match message.top_via() {
-            Ok(via) => via,
-            Err(error) => return Disposition::Malformed(error),
-        };
         let method = message.method();
-        let own = match core.fingerprints.server(message, &via, Class::of(method)) {
+        let own = match core.fingerprints.server_first(message, Class::of(method)) {
             Ok(own) => own,
             Err(error) => return Disposition::Malformed(error),
         };
@@ -129,12 +125,10 @@ impl<U: Copy> Servers<U> {
                 self.repeat(core, index);
                 Disposition::Absorbed
             }
-            (Method::Cancel, None) => {
-                match core.fingerprints.server(message, &via, Class::Invite) {
-                    Ok(invite) => self.cancelled(invite),
-                    Err(error) => Disposition::Malformed(error),
-                }
-            }
+            (Method::Cancel, None) => match core.fingerprints.server(message, Class::Invite) {
+                Ok(invite) => self.cancelled(invite),
+                Err(error) => Disposition::Malformed(error),
+            },
             (_, None) => Disposition::New,
         }
     }
@@ -203,11 +197,8 @@ impl<U: Copy> Servers<U> {
         let Ok(Some(merge)) = core.fingerprints.merge(message) else {
             return false;
         };
-        let Ok(via) = message.top_via() else {
-            return false;
-        };
         let class = Class::of(message.method());
-        let Ok(own) = core.fingerprints.server(message, &via, class) else {
+        let Ok(own) = core.fingerprints.server(message, class) else {
             return false;
         };
         let first = self
@@ -237,8 +228,7 @@ impl<U: Copy> Servers<U> {
         if method == Method::Ack {
             return Err(Refusal::Ack);
         }
-        let via = message.top_via()?;
-        let fingerprint = core.fingerprints.server(message, &via, Class::of(method))?;
+        let fingerprint = core.fingerprints.server(message, Class::of(method))?;
         if self.find(fingerprint).is_some() {
             return Err(Refusal::Exists);
         }

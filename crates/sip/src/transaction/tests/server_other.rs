@@ -105,3 +105,31 @@ fn a_request_that_cannot_be_matched_is_malformed() {
     assert!(matches!(refusal, Err(Refusal::Malformed(_))));
     shard.assert_empty();
 }
+
+#[test]
+fn requests_that_arrive_between_receive_and_accept_are_not_mixed_up() {
+    let mut shard = Shard::new();
+    let texts = [
+        request("OPTIONS", "a"),
+        request("INFO", "a"),
+        request("OPTIONS", "b"),
+        request("OPTIONS", "a").replace(";branch=z9hG4bKa", ";branch=a"),
+        request("OPTIONS", "a")
+            .replace(";branch=z9hG4bKa", ";branch=a")
+            .replace("tag=from", "tag=x"),
+    ];
+    for text in &texts {
+        assert_eq!(shard.receive(text), Disposition::New);
+    }
+    for (user, text) in texts.iter().enumerate() {
+        let message = Message::parse(text.as_bytes()).unwrap();
+        shard
+            .transactions
+            .accept(shard.now, udp(), &message, user as u32)
+            .unwrap();
+    }
+    for text in &texts {
+        assert_eq!(shard.receive(text), Disposition::Absorbed);
+    }
+    assert_eq!(shard.transactions.server_count(), texts.len());
+}

@@ -79,6 +79,15 @@ fn report(what: &str, round: u128, of_that: u128) {
 #[test]
 #[ignore = "a measurement"]
 fn transaction_speed() {
+    use super::super::{client::Clients, server::Servers};
+    println!(
+        "server transaction without response: {} bytes",
+        Servers::<u64>::BYTES
+    );
+    println!(
+        "client transaction without request: {} bytes",
+        Clients::<u64>::BYTES
+    );
     server_speed();
     client_speed();
     timer_speed();
