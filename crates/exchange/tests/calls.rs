@@ -276,3 +276,22 @@ fn nobody_calls_or_registers_without_the_right_password() {
     }
     assert!(rig.location.bindings(rig.now.unix, "anna").is_empty());
 }
+
+#[test]
+fn an_answer_that_a_crash_kept_from_the_caller_is_sent_after_it() {
+    let mut rig = Rig::new();
+    let (mut anna, bert) = two_phones(&mut rig);
+    let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", OFFER);
+    let invite = bert.expect(&mut rig, "INVITE");
+    bert.respond(&mut rig, &invite, "200 OK", "", ANSWER);
+    // The crash comes between the disk and the wire.
+    rig.crash(rig::config());
+    let answer = anna.expect(&mut rig, "SIP/2.0 200");
+    let mut talk = anna.talk_as_caller(&sent, &answer);
+    let ack = anna.in_dialog(&mut talk, "ACK", "", "");
+    anna.send(&mut rig, &ack);
+    let bye = anna.in_dialog(&mut talk, "BYE", "", "");
+    anna.send(&mut rig, &bye);
+    anna.expect(&mut rig, "SIP/2.0 200");
+    bert.expect(&mut rig, "BYE");
+}

@@ -91,10 +91,8 @@ impl Call {
             time: stack.now.time,
             unix: stack.now.unix,
         });
-        self.stage = Stage::Committing {
-            partner,
-            description,
-        };
+        self.stage = Stage::Committing { partner };
+        self.tell(stack, 0, LegCommand::PrepareAnswer { description });
         let state = self.write_down();
         let write = Write::State {
             call: self.reference,
@@ -106,19 +104,14 @@ impl Call {
 
     /// The answer is on disk.
     pub(crate) fn committed(&mut self, stack: &mut Stack) {
-        let Stage::Committing {
-            partner,
-            description,
-        } = &mut self.stage
-        else {
+        let Stage::Committing { partner } = self.stage else {
             return;
         };
-        let (partner, description) = (*partner, description.take());
         self.stage = Stage::Conversing { partner };
         stack
             .outputs
             .push_back(Output::Publish(Event::CallAnswered(self.reference)));
-        self.tell(stack, 0, LegCommand::Answer { description });
+        self.tell(stack, 0, LegCommand::Answer);
     }
 
     /// The answer cannot be written down: a call that nobody could prove does not begin.

@@ -96,10 +96,7 @@ enum Stage {
     /// Legs of the called side are being tried.
     Seeking(Box<Seeking>),
     /// Somebody has answered; the caller is told when this is on disk.
-    Committing {
-        partner: Option<u8>,
-        description: Option<Description>,
-    },
+    Committing { partner: Option<u8> },
     /// Both talk. `None`: the caller talks with the exchange itself (echo).
     Conversing { partner: Option<u8> },
     /// The caller hears why the call cannot be connected, and is then refused.

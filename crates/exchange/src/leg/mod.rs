@@ -53,7 +53,7 @@ pub(crate) enum LegEvent {
     /// The party has refused [`LegCommand::Offer`]; everything stays as it was.
     OfferRefused { status: u16 },
     /// The party has confirmed; carries its answer when we had made the offer in the answer
-    /// ([`LegCommand::Answer`], [`LegCommand::AcceptOffer`]) or in progress.
+    /// ([`LegCommand::PrepareAnswer`], [`LegCommand::AcceptOffer`]) or in progress.
     Confirmed { description: Option<Description> },
     /// The party sends something that is not about the call itself (key presses, a text).
     Information {
@@ -113,8 +113,11 @@ pub(crate) enum InformationKind {
 pub(crate) enum LegCommand {
     /// Tell the calling party that the called one has been reached.
     Progress(Progress),
+    /// Prepare to tell the calling party that it is answered, so that what will be told can be
+    /// written down first.
+    PrepareAnswer { description: Option<Description> },
     /// Tell the calling party that it is answered.
-    Answer { description: Option<Description> },
+    Answer,
     /// Tell the calling party that it will not be answered.
     Reject {
         rejection: Rejection,

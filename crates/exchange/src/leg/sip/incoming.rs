@@ -3,6 +3,8 @@
 
 use core::time::Duration;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use fernamt_sip::builder::ResponseBuilder;
 use fernamt_sip::dialog::Dialog;
@@ -14,6 +16,7 @@ use super::write::{Reply, Tag};
 use super::{Abilities, Context, Phase, SipLeg};
 use crate::cause::Cause;
 use crate::leg::{Description, LegEvent, LegId, Progress, Rejection, Release};
+use crate::request::stateless::response_flow;
 use crate::stack::Stack;
 
 /// Max-Forwards of a request that carries none (RFC 3261 section 8.1.1.6).
@@ -39,6 +42,15 @@ pub(crate) struct Incoming {
     agreed: bool,
     /// We have made an offer in a reliable response.
     own_offer: bool,
+    prepared: Option<Prepared>,
+}
+
+/// A 2xx that has been written and not sent.
+#[derive(Debug)]
+struct Prepared {
+    bytes: Arc<[u8]>,
+    remote: SocketAddr,
+    own_offer: bool,
 }
 
 /// A reliable response that has no PRACK.
@@ -51,7 +63,7 @@ struct Unacknowledged {
 #[derive(Debug)]
 enum Waiting {
     Progress(Progress),
-    Answer { description: Option<Description> },
+    Answer,
 }
 
 /// A 2xx that has no ACK.
@@ -95,6 +107,7 @@ impl SipLeg {
             waiting: VecDeque::new(),
             agreed: false,
             own_offer: false,
+            prepared: None,
         };
         Some(SipLeg {
             id,
@@ -196,27 +209,21 @@ impl SipLeg {
         }
     }
 
-    /// Tells the caller that it is answered.
-    pub(super) fn answer(&mut self, cx: &mut Context<'_>, description: Option<Description>) {
+    /// Writes the 2xx, so that it can be written down before it is sent.
+    pub(super) fn prepare_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        description: Option<Description>,
+    ) {
         let Phase::Incoming(incoming) = &mut self.phase else {
             return;
         };
-        if incoming
-            .unacknowledged
-            .as_ref()
-            .is_some_and(|response| response.described)
-        {
-            // RFC 3262 section 3: not before the description has been acknowledged.
-            incoming.waiting.clear();
-            return incoming.waiting.push_back(Waiting::Answer { description });
-        }
-        let server = incoming.server;
-        let request = std::mem::take(&mut incoming.request);
         let own_offer = description.is_some() && !incoming.offered && !incoming.own_offer;
         let description = description.or_else(|| {
             // What an unreliable response said counts only when the 2xx says it again.
             self.described.clone().filter(|_| !incoming.agreed)
         });
+        let request = incoming.request.clone();
         let Ok(request) = Message::parse(&request) else {
             return;
         };
@@ -227,20 +234,63 @@ impl SipLeg {
             body: description.as_deref(),
             rseq: None,
         };
+        let bytes = self.write_response(cx, &request, &reply, |builder| session.write(builder));
+        let remote = response_flow(self.flow, &request).remote;
+        let Phase::Incoming(incoming) = &mut self.phase else {
+            return;
+        };
+        incoming.prepared = Some(Prepared {
+            bytes,
+            remote,
+            own_offer,
+        });
+        if description.is_some() {
+            self.described = description;
+        }
+    }
+
+    /// The 2xx that has been written and perhaps not sent, and where it goes.
+    pub(super) fn prepared_answer(&self) -> Option<(SocketAddr, &[u8])> {
+        match &self.phase {
+            Phase::Incoming(incoming) => {
+                let prepared = incoming.prepared.as_ref()?;
+                Some((prepared.remote, &prepared.bytes))
+            }
+            _ => None,
+        }
+    }
+
+    /// Tells the caller that it is answered: sends what was prepared.
+    pub(super) fn answer(&mut self, cx: &mut Context<'_>) {
+        let Phase::Incoming(incoming) = &mut self.phase else {
+            return;
+        };
+        let unacknowledged = incoming.unacknowledged.as_ref();
+        if unacknowledged.is_some_and(|response| response.described) {
+            // RFC 3262 section 3: not before the description has been acknowledged.
+            incoming.waiting.clear();
+            return incoming.waiting.push_back(Waiting::Answer);
+        }
+        let Some(prepared) = incoming.prepared.take() else {
+            return;
+        };
+        let server = incoming.server;
+        let body = Message::parse(&prepared.bytes).map_or(&[][..], |answer| answer.body());
+        cx.sent(self.id, "200 OK", body);
+        let now = cx.stack.now.time;
+        // A transaction that is over has nobody left who waits for this.
+        let _ = cx
+            .stack
+            .transactions
+            .respond(now, server, prepared.bytes, 200);
         self.phase = Phase::AwaitingAck(AwaitingAck {
             server,
-            own_offer,
+            own_offer: prepared.own_offer,
             release: None,
-        });
-        self.respond(cx, server, &request, &reply, |builder| {
-            session.write(builder)
         });
         self.answered = true;
         if let Some(dialog) = &mut self.dialog {
             dialog.confirm();
-        }
-        if description.is_some() {
-            self.described = description;
         }
     }
 
@@ -329,7 +379,7 @@ impl SipLeg {
         };
         match incoming.waiting.pop_front() {
             Some(Waiting::Progress(progress)) => self.progress(cx, progress),
-            Some(Waiting::Answer { description }) => self.answer(cx, description),
+            Some(Waiting::Answer) => self.answer(cx),
             None => {}
         }
     }

@@ -144,7 +144,8 @@ impl SipLeg {
         let cx = &mut Context { stack, journal };
         match command {
             LegCommand::Progress(progress) => self.progress(cx, progress),
-            LegCommand::Answer { description } => self.answer(cx, description),
+            LegCommand::PrepareAnswer { description } => self.prepare_answer(cx, description),
+            LegCommand::Answer => self.answer(cx),
             LegCommand::Reject {
                 rejection,
                 retry_after,

@@ -8,6 +8,7 @@ use fernamt_sip::transport::{Flow, Transport};
 use serde::{Deserialize, Serialize};
 
 use super::{Abilities, Phase, SipLeg};
+use crate::interface::Output;
 use crate::leg::{Description, LegId};
 use crate::stack::Stack;
 
@@ -23,6 +24,9 @@ pub(crate) struct SipLegState {
     dialog: Option<Box<Dialog>>,
     session: Option<SessionTimer>,
     described: Option<Description>,
+    /// The 2xx that had been written when this was, and where it goes: the caller may not have got
+    /// it.
+    answer: Option<(SocketAddr, Vec<u8>)>,
 }
 
 impl SipLeg {
@@ -39,6 +43,9 @@ impl SipLeg {
             dialog: self.dialog.clone(),
             session: session.map(|session| session.agreed),
             described: self.described.clone(),
+            answer: self
+                .prepared_answer()
+                .map(|(remote, bytes)| (remote, bytes.to_vec())),
         }
     }
 
@@ -79,6 +86,14 @@ impl SipLeg {
             informations: Vec::new(),
             answered: true,
         };
+        if let Some((remote, bytes)) = state.answer {
+            // A caller that has it already acknowledges it once more.
+            stack.outputs.push_back(Output::Send {
+                flow: Flow { remote, ..flow },
+                server_name: None,
+                bytes: bytes.into(),
+            });
+        }
         if let Some(agreed) = state.session {
             leg.begin_session(stack, agreed);
         }

@@ -113,6 +113,26 @@ impl SipLeg {
         reply: &Reply<'_>,
         more: impl FnOnce(&mut ResponseBuilder<'_>),
     ) {
+        let bytes = self.write_response(cx, request, reply, more);
+        let line = status_words(reply.status, request.method());
+        cx.sent(self.id, &line, reply.body.unwrap_or(&[]));
+        let now = cx.stack.now.time;
+        let transactions = &mut cx.stack.transactions;
+        // A transaction that is over has nobody left who waits for this.
+        let _ = match reply.rseq {
+            Some(rseq) => transactions.respond_reliably(now, server, bytes, rseq),
+            None => transactions.respond(now, server, bytes, reply.status),
+        };
+    }
+
+    /// Writes a response without sending it.
+    pub(super) fn write_response(
+        &self,
+        cx: &mut Context<'_>,
+        request: &Message<'_>,
+        reply: &Reply<'_>,
+        more: impl FnOnce(&mut ResponseBuilder<'_>),
+    ) -> Arc<[u8]> {
         let contact = self.contact(cx.stack);
         let tag = Tag(self.tag).to_string();
         let mut scratch = std::mem::take(&mut cx.stack.scratch);
@@ -144,20 +164,9 @@ impl SipLeg {
             Some(body) => builder.body(SDP, body),
             None => builder.finish(),
         }
-        let bytes: Arc<[u8]> = scratch.as_slice().into();
+        let bytes = scratch.as_slice().into();
         cx.stack.scratch = scratch;
-        cx.sent(
-            self.id,
-            &status_words(reply.status, request.method()),
-            reply.body.unwrap_or(&[]),
-        );
-        let now = cx.stack.now.time;
-        let transactions = &mut cx.stack.transactions;
-        // A transaction that is over has nobody left who waits for this.
-        let _ = match reply.rseq {
-            Some(rseq) => transactions.respond_reliably(now, server, bytes, rseq),
-            None => transactions.respond(now, server, bytes, reply.status),
-        };
+        bytes
     }
 
     /// Sends a request inside the dialog. The CSeq is the dialog's next.
