@@ -189,7 +189,7 @@ fn a_clock_that_jumps_back_harms_nothing() {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let text = || "\\PC{0,40}".prop_map(String::into_boxed_str);
+    let text = || "[ -~äß日\u{202e}]{0,20}".prop_map(String::into_boxed_str);
     let party = 0..6_u8;
     prop_oneof![
         (party.clone(), text(), text()).prop_map(|(party, name, address)| Event::Party {
@@ -241,7 +241,7 @@ fn write_down(journal: &mut Journal, at: UnixTime, event: &Event) {
 proptest! {
     #[test]
     fn what_is_written_down_is_read_again(
-        events in prop::collection::vec((0..100_000_i64, event()), 0..MAX_ENTRIES)
+        events in prop::collection::vec((0..100_000_i64, event()), 0..30)
     ) {
         let mut journal = Journal::new(at(0));
         for (millis, event) in &events {
