@@ -10,6 +10,9 @@ use super::words::{cell, cells, shorten, since_start, wrap};
 /// How wide a diagram is that has so many columns that they would need more.
 const WIDTH_CELLS: usize = 120;
 
+/// How wide a diagram is at least, so that notes do not become columns of single words.
+const LEAST_WIDTH_CELLS: usize = 96;
+
 /// Room to the right of the last column, for notes.
 const RIGHT_CELLS: usize = 24;
 
@@ -72,7 +75,10 @@ impl Layout {
         let lines: Vec<usize> = (0..diagram.columns.len())
             .map(|column| first + column * spacing)
             .collect();
-        let width = lines.last().map_or(0, |last| last + RIGHT_CELLS);
+        let width = lines
+            .last()
+            .map_or(0, |last| last + RIGHT_CELLS)
+            .max(LEAST_WIDTH_CELLS);
         Layout {
             gutter,
             lines,

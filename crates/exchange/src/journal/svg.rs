@@ -7,7 +7,7 @@ use super::diagram::{Diagram, EXCHANGE, Kind, PAUSE, Row};
 use super::words::{cells, shorten, since_start, wrap};
 
 const SPACING: usize = 300;
-const LEFT: usize = 215;
+const LEFT: usize = 220;
 const RIGHT: usize = 150;
 const HEAD: usize = 84;
 const ARROW_HEIGHT: usize = 40;
@@ -74,7 +74,14 @@ fn column_x(column: usize) -> usize {
 
 /// The picture around the rows: background, heads and lifelines. Writing to a String does not fail.
 fn frame(diagram: &Diagram, drawing: &Drawing) -> String {
-    let width = column_x(diagram.columns.len().saturating_sub(1)) + RIGHT;
+    let last = diagram.columns.len().saturating_sub(1);
+    // The notes of the exchange are wider than those of a party.
+    let right = if last == EXCHANGE {
+        NOTE_WIDTH / 2 + 20
+    } else {
+        RIGHT
+    };
+    let width = column_x(last) + right;
     let height = drawing.y + 18;
     let mut svg = String::with_capacity(drawing.body.len() + 4096);
     let _ = write!(
@@ -113,7 +120,7 @@ impl Drawing {
         let y = self.y + 21;
         let _ = writeln!(
             self.body,
-            "<text class=\"time\" x=\"70\" y=\"{y}\" text-anchor=\"end\">{}</text>",
+            "<text class=\"time\" x=\"84\" y=\"{y}\" text-anchor=\"end\">{}</text>",
             Xml(time)
         );
     }
