@@ -45,6 +45,13 @@ fn the_strict_form_is_plus_and_digits_only() {
 }
 
 #[test]
+fn a_value_has_as_many_digits_as_a_number_may_have() {
+    let is_number = |value| E164::from_u64(value).is_some();
+    assert!(!is_number(999) && is_number(1_000));
+    assert!(is_number(999_999_999_999_999) && !is_number(1_000_000_000_000_000));
+}
+
+#[test]
 fn a_number_is_written_in_every_form() {
     let berlin = number("+493012345");
     assert_eq!(berlin.tel_uri().to_string(), "tel:+493012345");
@@ -196,6 +203,7 @@ fn a_plan_is_digits_within_limits() {
             "{country}"
         );
     }
+    assert_eq!(plan("420", "00", ""), Ok(()));
     assert_eq!(plan("49", "", "0"), Err(PlanError::NoInternationalPrefix));
     assert_eq!(plan("49", "00", "12345678"), Ok(()));
     assert_eq!(

@@ -75,6 +75,13 @@ fn a_report_tells_the_loss_since_the_last_one() {
     let report = receiver.report();
     assert_eq!((report.fraction, report.cumulative), (0, 2));
     assert_eq!(receiver.report().fraction, 0, "nothing was expected");
+    feed(&mut receiver, 0, &[14, 17]);
+    let report = receiver.report();
+    assert_eq!(
+        (report.fraction, report.cumulative),
+        (128, 4),
+        "2 of 4, and 4 in all"
+    );
     feed(&mut receiver, 0, &[13, 13, 13]);
     assert_eq!(
         receiver.report().cumulative,

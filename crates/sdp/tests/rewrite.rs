@@ -137,6 +137,7 @@ fn a_section_gets_a_connection_of_its_own_only_when_it_differs() {
         "{changed}"
     );
     assert!(changed.contains("c=IN IP4 10.0.0.5\r\nb="));
+    assert_eq!(changed.matches("c=IN IP6").count(), 1, "{changed}");
     let same = MediaRewrite {
         address: Some("10.0.0.5:30000".parse().unwrap()),
         ..MediaRewrite::default()
