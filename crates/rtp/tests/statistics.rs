@@ -82,7 +82,7 @@ fn a_report_tells_the_loss_since_the_last_one() {
         (128, 4),
         "2 of 4, and 4 in all"
     );
-    feed(&mut receiver, 0, &[13, 13, 13]);
+    feed(&mut receiver, 0, &[17; 5]);
     assert_eq!(
         receiver.report().cumulative,
         -1,
