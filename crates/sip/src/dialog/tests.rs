@@ -1,5 +1,7 @@
 //! Dialogs of both roles, with the messages of RFC 3261 section 16.12.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::transport::Transport;
 
@@ -313,4 +315,53 @@ fn targets_are_refreshed_by_the_methods_that_may() {
 #[test]
 fn a_dialog_takes_a_few_hundred_bytes() {
     assert!(size_of::<Dialog>() <= 160, "{}", size_of::<Dialog>());
+}
+
+/// Both ends of one call, over proxies that stay on the way.
+fn both_ends(record_routes: &str) -> (Dialog, Dialog) {
+    let invite = INVITE.replace("<sip:p2.domain.com;lr>", record_routes);
+    let callee = Dialog::from_request(&parse(&invite), "remote", false).unwrap();
+    let routes: Vec<_> = callee.route_set.iter().map(|route| &**route).collect();
+    let ok = response(
+        200,
+        ";tag=remote",
+        "Contact: <sip:callee@u2.domain.com>\r\n",
+    )
+    .replace(
+        "<sip:p2.domain.com;lr>, <sip:p1.example.com;lr>",
+        &routes.join(", "),
+    );
+    (
+        Dialog::from_response(&parse(&invite), &parse(&ok), false).unwrap(),
+        callee,
+    )
+}
+
+proptest! {
+    #[test]
+    fn requests_of_one_end_are_in_the_dialog_of_the_other(
+        hops in prop::collection::vec("<sip:[a-z]{1,9}(:[1-9][0-9]{0,3})?(;transport=tcp)?(;lr)?>(;x=y)?", 1..8),
+        turns in prop::collection::vec(any::<bool>(), 1..20)
+    ) {
+        let (mut caller, mut callee) = both_ends(&hops.join(", "));
+        let reversed: Vec<_> = callee.route_set.iter().rev().cloned().collect();
+        prop_assert_eq!(&*caller.route_set, &*reversed);
+        for is_caller in turns {
+            let (from, to) =
+                if is_caller { (&mut caller, &mut callee) } else { (&mut callee, &mut caller) };
+            let text = write(from, Method::Info);
+            let request = parse(&text);
+            prop_assert!(to.matches(&request));
+            prop_assert!(!from.matches(&request));
+            prop_assert_eq!(to.check_cseq(&request), Ok(CSeqOrder::InOrder));
+            prop_assert!(request.routes().all(|route| route.is_ok()));
+            // A strict router at the front stands in the request URI, the target at the end.
+            let first = request.routes().next().and_then(Result::ok).map(|route| route.uri_text());
+            let uri = request.request_uri().unwrap_or_default();
+            prop_assert!(from.next_hop() == uri || Some(from.next_hop()) == first);
+            let is_target = uri == &*from.remote_target;
+            let last = request.routes().last().and_then(Result::ok).map(|route| route.uri_text());
+            prop_assert!(is_target || last == Some(&*from.remote_target));
+        }
+    }
 }

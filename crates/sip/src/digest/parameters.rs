@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::Malformed;
+use crate::text;
 
 /// The longest header value that is read, in bytes.
 pub const MAX_VALUE_BYTES: usize = 4096;
@@ -24,7 +25,7 @@ pub(super) fn digest_parameters(value: &str) -> Result<Option<Parameters<'_>>, M
     if value.len() > MAX_VALUE_BYTES {
         return Err(Malformed::TooLong);
     }
-    let (scheme, rest) = split_token(trim_start(value));
+    let (scheme, rest) = split_token(text::trim_start(value));
     if !scheme.eq_ignore_ascii_case("Digest") {
         return Ok(None);
     }
@@ -62,13 +63,13 @@ pub(super) struct Parameters<'a> {
 
 impl<'a> Parameters<'a> {
     fn parse_next(&mut self) -> Result<Option<Parameter<'a>>, Malformed> {
-        let mut rest = trim_start(self.rest);
+        let mut rest = text::trim_start(self.rest);
         if !self.first && !rest.is_empty() {
             rest = rest.strip_prefix(',').ok_or(Malformed::Syntax)?;
         }
         self.first = false;
         // Empty list elements are legal (RFC 7230 section 7) and old gateways write them.
-        rest = rest.trim_start_matches([',', ' ', '\t', '\r', '\n']);
+        rest = skip_empty(rest);
         if rest.is_empty() {
             self.rest = rest;
             return Ok(None);
@@ -81,9 +82,9 @@ impl<'a> Parameters<'a> {
         if name.is_empty() {
             return Err(Malformed::Syntax);
         }
-        let after_equals = trim_start(after_name)
+        let after_equals = text::trim_start(after_name)
             .strip_prefix('=')
-            .map(trim_start)
+            .map(text::trim_start)
             .ok_or(Malformed::Syntax)?;
         let (value, after_value) = match after_equals.strip_prefix('"') {
             Some(quoted) => split_quoted(quoted)?,
@@ -117,16 +118,19 @@ pub(super) fn set_once<'a>(
     }
 }
 
-fn trim_start(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t', '\r', '\n'])
+/// What follows commas and white space.
+fn skip_empty(text: &str) -> &str {
+    let is_empty = |byte: &u8| *byte == b',' || text::is_white(*byte);
+    let length = text.bytes().take_while(is_empty).count();
+    text::split_at(text, length).1
 }
 
 fn split_token(text: &str) -> (&str, &str) {
-    let end = text
+    let length = text
         .bytes()
-        .position(|byte| !crate::text::is_token_byte(byte));
-    text.split_at_checked(end.unwrap_or(text.len()))
-        .unwrap_or((text, ""))
+        .take_while(|byte| text::is_token_byte(*byte))
+        .count();
+    text::split_at(text, length)
 }
 
 /// A value without quotes. Old peers leave quotes out where the grammar wants them, so that
@@ -146,20 +150,20 @@ fn split_bare(text: &str) -> Result<(&str, &str), Malformed> {
 
 /// The inside of a quoted string and what follows the closing quote.
 fn split_quoted(text: &str) -> Result<(&str, &str), Malformed> {
-    let mut escaped = false;
-    for (index, byte) in text.bytes().enumerate() {
-        match byte {
-            _ if byte.is_ascii_control() && byte != b'\t' => return Err(Malformed::Syntax),
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => {
-                let (value, rest) = text.split_at_checked(index).ok_or(Malformed::Syntax)?;
-                return Ok((value, rest.strip_prefix('"').unwrap_or_default()));
-            }
-            _ => {}
+    let mut from = 0;
+    let length = loop {
+        let rest = text.as_bytes().get(from..).ok_or(Malformed::Syntax)?;
+        let found = from + memchr::memchr2(b'"', b'\\', rest).ok_or(Malformed::Syntax)?;
+        if text.as_bytes().get(found) == Some(&b'"') {
+            break found;
         }
+        from = found + 2;
+    };
+    let (value, rest) = text::split_at(text, length);
+    if text::count_controls(value.as_bytes()) > 0 {
+        return Err(Malformed::Syntax);
     }
-    Err(Malformed::Syntax)
+    Ok((value, text::after_first(rest)))
 }
 
 #[cfg(test)]

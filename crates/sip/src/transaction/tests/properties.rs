@@ -317,8 +317,6 @@ impl Checker {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
     #[test]
     fn no_order_of_messages_and_timers_breaks_the_promises(
         steps in prop::collection::vec(step(), 1..120)
