@@ -24,6 +24,17 @@ pub(crate) fn local(time: UnixTime) -> String {
         .unwrap_or_else(|_| "out of range".to_owned())
 }
 
+/// The time of day of the reader, to the millisecond.
+pub(crate) fn clock(time: UnixTime) -> String {
+    Timestamp::from_microsecond(time.as_micros())
+        .map(|time| {
+            time.to_zoned(TimeZone::system())
+                .strftime("%H:%M:%S%.3f")
+                .to_string()
+        })
+        .unwrap_or_else(|_| "out of range".to_owned())
+}
+
 /// Seconds as a number with microseconds, for programs.
 pub(crate) fn seconds(duration: Duration) -> f64 {
     // Whole microseconds below 2^53 are exact in a double.

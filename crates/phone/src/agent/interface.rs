@@ -13,8 +13,8 @@ use crate::media::{MediaPlan, Voice};
 pub struct Identity {
     /// The device's user name; any text.
     pub user: Box<str>,
-    /// Its password.
-    pub password: Box<str>,
+    /// Its password; without one, no challenge is answered.
+    pub password: Option<Box<str>>,
 }
 
 /// The password is not shown.

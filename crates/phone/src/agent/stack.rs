@@ -79,15 +79,7 @@ pub(super) struct SentRequest {
 impl Stack {
     pub(super) fn new(settings: AgentSettings, seed: [u8; 32]) -> Stack {
         let mut random = Random::new(seed);
-        let digest = match (&settings.identity, &settings.home) {
-            (Some(identity), Some(home)) => Some(DigestClient::with_password(
-                &identity.user,
-                &identity.password,
-                &home.server.host,
-                None,
-            )),
-            _ => None,
-        };
+        let digest = credentials(&settings);
         let hash_seed = [random.number(), random.number()];
         let transactions = Transactions::new(TransactionSettings {
             max_servers: MAX_SERVERS,
@@ -313,6 +305,19 @@ impl Stack {
         // A transaction that is over has a peer that waits no longer.
         let _ = self.transactions.respond(now, server, bytes, status);
     }
+}
+
+/// What challenges are answered with: the password of a device, and only for its own server.
+fn credentials(settings: &AgentSettings) -> Option<DigestClient> {
+    let identity = settings.identity.as_ref()?;
+    let server = &settings.home.as_ref()?.server.host;
+    let password = identity.password.as_deref()?;
+    Some(DigestClient::with_password(
+        &identity.user,
+        password,
+        server,
+        None,
+    ))
 }
 
 /// Writes a response.

@@ -1,8 +1,8 @@
 //! What was heard over a whole call: how loud, and which tone stood out. No decision about it.
 
+use fernamt_codec::Frame;
 use fernamt_codec::level::{Meter, SILENCE_DBFS};
 use fernamt_codec::spectrum::{Goertzel, LEAST_DBFS, LEAST_SHARE, level_at_dbfs, share_at};
-use fernamt_codec::{Frame, SAMPLE_RATE_HZ};
 
 use super::figures::{HeardTone, round};
 
@@ -29,6 +29,8 @@ pub(super) struct Analysis {
     block: Vec<i16>,
     blocks: u64,
     tones: Vec<Tone>,
+    /// Where a tone was found last: it is probably still there, and looked for there first.
+    last_hz: Option<f32>,
 }
 
 /// One tone, summed over the blocks that had it.
@@ -53,6 +55,7 @@ impl Analysis {
             block: Vec::with_capacity(BLOCK_SAMPLES),
             blocks: 0,
             tones: Vec::new(),
+            last_hz: None,
         }
     }
 
@@ -64,8 +67,13 @@ impl Analysis {
             return;
         }
         self.blocks += 1;
-        if let Some((frequency, level)) = dominant(&self.block) {
-            self.count(frequency, level);
+        let here = self
+            .last_hz
+            .and_then(|near| dominant_near(near, &self.block));
+        let found = here.or_else(|| dominant(&self.block));
+        self.last_hz = found.map(|(frequency, _)| frequency);
+        if let Some((frequency, level)) = found {
+            self.count(frequency.into(), level.into());
         }
         self.block.clear();
     }
@@ -103,22 +111,26 @@ impl Analysis {
 }
 
 /// The frequency and level of a tone that drowns everything else in `samples`.
-fn dominant(samples: &[i16]) -> Option<(f64, f64)> {
+fn dominant(samples: &[i16]) -> Option<(f32, f32)> {
     let mut meter = Meter::new();
     meter.push(samples);
     if meter.rms_dbfs() < LEAST_DBFS {
         return None;
     }
-    let power = |frequency: f32| Goertzel::measure(frequency, samples);
     let coarse = (LOWEST_HZ..=HIGHEST_HZ)
         .step_by(COARSE_HZ.into())
         .map(f32::from);
-    let near = strongest(coarse, power)?;
+    let near = strongest(coarse, |frequency| Goertzel::measure(frequency, samples))?;
+    dominant_near(near, samples)
+}
+
+/// The same, where it is known about where to look.
+fn dominant_near(near: f32, samples: &[i16]) -> Option<(f32, f32)> {
     let fine = (-10_i8..=10).map(|step| near + f32::from(step));
-    let frequency = strongest(fine, power)?;
-    let level = f64::from(level_at_dbfs(frequency, samples));
-    debug_assert!(frequency < SAMPLE_RATE_HZ as f32 / 2.0);
-    (share_at(frequency, samples) >= LEAST_SHARE).then_some((frequency.into(), level))
+    let frequency = strongest(fine, |frequency| Goertzel::measure(frequency, samples))?;
+    let level = level_at_dbfs(frequency, samples);
+    let is_one = level >= LEAST_DBFS && share_at(frequency, samples) >= LEAST_SHARE;
+    is_one.then_some((frequency, level))
 }
 
 fn strongest(frequencies: impl Iterator<Item = f32>, power: impl Fn(f32) -> f64) -> Option<f32> {

@@ -15,7 +15,7 @@ fn settings(password: &str) -> AgentSettings {
     AgentSettings {
         identity: Some(Identity {
             user: "anna".into(),
-            password: password.into(),
+            password: Some(password.into()),
         }),
         home: Some(Home {
             server: "exchange.example".parse().expect("a server"),

@@ -1,9 +1,19 @@
 //! `fernamt call`: a small phone on the command line.
 
+mod ending;
+mod json;
+mod lines;
+mod settings;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::exit::Outcome;
+use fernamt_phone::Phone;
+use fernamt_phone::shell::{Interrupter, What};
+
+use self::json::Event;
+use crate::exit::{Exit, ExitWith as _, Outcome};
+use crate::output;
 
 /// Place or answer a call, and say how it went
 ///
@@ -15,7 +25,8 @@ pub(crate) struct Options {
     /// Whom to call: a SIP URI, or only a number or name together with --server
     ///
     /// `sip:anna@192.0.2.10`, `sip:*43@[2001:db8::1]:5060;transport=tcp`, `sips:anna@example.org`,
-    /// or just `anna` or `'*43'`. With --answer it may be left out.
+    /// or just `anna` or `'*43'`. With --answer it may be left out; where it stands there, it says
+    /// who the phone is and at which exchange, as --as and --server do.
     #[arg(value_name = "URI", required_unless_present = "answer")]
     uri: Option<String>,
 
@@ -154,8 +165,61 @@ fn seconds(text: &str) -> Result<core::time::Duration, String> {
 
 /// Places or answers the call.
 pub(crate) fn run(options: Options) -> Outcome {
-    let _ = options;
-    Ok(crate::exit::Exit::Done)
+    let (json, trace) = (options.json, options.trace);
+    let recording = options.record.clone();
+    let phone = Phone::open(settings::of(options)?).map_err(ending::of_error)?;
+    interrupt_on_signals(phone.interrupter()).exit_with(Exit::Failed)?;
+    let mut events = Vec::new();
+    let report = phone
+        .run(|happening| {
+            if let What::Trace { sent, peer, text } = &happening.what {
+                if trace {
+                    output::remark(&lines::trace(*sent, peer, text));
+                }
+            } else if json {
+                events.push(Event::of(happening));
+            } else {
+                // Whoever closed the pipe wants no lines, but the call goes on in good order.
+                let _ = output::line(&lines::of(happening));
+            }
+        })
+        .map_err(ending::of_error)?;
+    let ending = ending::of(&report);
+    if json {
+        output::json(&json::Call::of(&report, &ending, events))?;
+    } else {
+        output::raw(&lines::summary(&report, &ending, recording.as_deref()))?;
+    }
+    Ok(ending.exit)
+}
+
+/// Ctrl-C and SIGTERM end the call in good order; a second one ends it at once.
+fn interrupt_on_signals(interrupter: Interrupter) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (mut interrupts, mut terminations) = {
+        let _context = runtime.enter();
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        )
+    };
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                loop {
+                    tokio::select! {
+                        Some(()) = interrupts.recv() => interrupter.interrupt(),
+                        Some(()) = terminations.recv() => interrupter.interrupt(),
+                        else => return,
+                    }
+                }
+            });
+        })?;
+    Ok(())
 }
 
 #[cfg(test)]
