@@ -1,15 +1,18 @@
 //! Client transactions (RFC 3261 section 17.1, RFC 6026), CANCEL (section 9.1) and the repetition
 //! of the ACK to a 2xx (section 13.2.2.4).
 
+mod cancel;
+
 use core::time::Duration;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashTable};
 
+use self::cancel::Cancel;
 use super::core::{ClientTimer, Core, Due, Interval};
 use super::fingerprint::Fingerprint;
-use super::output::{Cancelling, ClientFailure, ClientId, Disposition, Output, Refusal};
+use super::output::{ClientFailure, ClientId, Disposition, Output, Refusal};
 use super::queue::{Link, Linked, Queue};
 use super::server::forget;
 use super::settings::MAX_STORED_ACKS;
@@ -38,14 +41,6 @@ impl State {
     fn has_final_response(self) -> bool {
         matches!(self, State::Completed | State::Accepted)
     }
-}
-
-/// What became of the wish to cancel.
-enum Cancel {
-    No,
-    /// Until the first provisional response; the value of Reason.
-    Waiting(Option<Box<str>>),
-    Sent,
 }
 
 /// The ACK to the 2xx of one fork.
@@ -339,61 +334,6 @@ impl<U: Copy> Clients<U> {
             acks.push(ack);
         }
         has_place
-    }
-
-    pub(super) fn cancel(
-        &mut self,
-        core: &mut Core<U>,
-        now: Time,
-        id: ClientId,
-        reason: Option<&str>,
-    ) -> Cancelling {
-        let Some(client) = self.slab.find_mut(id.0) else {
-            return Cancelling::TooLate;
-        };
-        if !client.is_invite || client.state.has_final_response() {
-            return Cancelling::TooLate;
-        }
-        match (&client.cancel, client.state) {
-            (Cancel::Sent, _) => Cancelling::Sent,
-            (Cancel::Waiting(_), _) => Cancelling::Waiting,
-            (Cancel::No, State::Proceeding) => {
-                self.send_cancel(core, now, id.0.index, reason);
-                Cancelling::Sent
-            }
-            (Cancel::No, _) => {
-                client.cancel = Cancel::Waiting(reason.map(Into::into));
-                Cancelling::Waiting
-            }
-        }
-    }
-
-    fn send_cancel(&mut self, core: &mut Core<U>, now: Time, index: u32, reason: Option<&str>) {
-        let Some(client) = self.slab.get_mut(index) else {
-            return;
-        };
-        client.cancel = Cancel::Sent;
-        let flow = client.flow;
-        set_end(core, client, index, now + core.settings.timeout());
-        let Some(request) = client.request.clone() else {
-            return;
-        };
-        let Ok(invite) = Message::parse(&request) else {
-            return;
-        };
-        let Ok(via) = invite.top_via() else { return };
-        written::cancel(&mut core.scratch, &invite, reason);
-        let bytes = Arc::from(core.scratch.as_slice());
-        let branch = via.branch().unwrap_or("");
-        let start = Start {
-            flow,
-            bytes,
-            method: Method::Cancel,
-            branch,
-            user: None,
-        };
-        // It can only exist already, and then it runs.
-        let _ = self.request(core, now, start);
     }
 
     pub(super) fn expect_final(

@@ -1,15 +1,18 @@
 //! Server transactions (RFC 3261 section 17.2, RFC 6026), and the retransmission of 2xx (RFC 3261
 //! section 13.3.1.4) and of reliable provisional responses (RFC 3262 section 3).
 
+mod reliable;
+
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 
+use self::reliable::{Reliables, repeat_reliables};
 use super::core::{Core, Due, Interval, ServerTimer};
 use super::fingerprint::{Class, Fingerprint};
 use super::output::{Disposition, Output, Refusal, ResponseRefusal, ServerEnd, ServerId};
 use super::queue::{Link, Linked, Queue};
-use super::settings::{LONGEST_PROCEEDING, MAX_UNACKNOWLEDGED_PROVISIONALS};
+use super::settings::LONGEST_PROCEEDING;
 use super::slab::{Key, Slab};
 use crate::builder::ResponseBuilder;
 use crate::message::{Message, Method};
@@ -41,18 +44,6 @@ impl State {
         )
     }
 }
-
-/// A provisional response that waits for its PRACK.
-struct Reliable {
-    rseq: u32,
-    bytes: Arc<[u8]>,
-    interval: Interval,
-    next: Time,
-    until: Time,
-}
-
-#[derive(Default)]
-struct Reliables(Vec<Reliable>);
 
 struct Server<U> {
     fingerprint: Fingerprint,
@@ -372,53 +363,6 @@ impl<U: Copy> Servers<U> {
         Ok(())
     }
 
-    pub(super) fn respond_reliably(
-        &mut self,
-        core: &mut Core<U>,
-        now: Time,
-        id: ServerId,
-        bytes: Arc<[u8]>,
-        rseq: u32,
-    ) -> Result<(), ResponseRefusal> {
-        let server = self.slab.find_mut(id.0).ok_or(ResponseRefusal::Gone)?;
-        if !server.is_invite {
-            return Err(ResponseRefusal::NotInvite);
-        }
-        if server.state != State::Proceeding {
-            return Err(ResponseRefusal::AlreadyFinal);
-        }
-        let waiting = &mut server.reliables.get_or_insert_default().0;
-        if waiting.len() >= MAX_UNACKNOWLEDGED_PROVISIONALS {
-            return Err(ResponseRefusal::TooManyUnacknowledged);
-        }
-        core.send(server.flow, &bytes);
-        server.response = Some(Arc::clone(&bytes));
-        let interval = core.settings.first_interval();
-        waiting.push(Reliable {
-            rseq,
-            bytes,
-            interval: interval.into(),
-            next: now + interval,
-            until: now + core.settings.timeout(),
-        });
-        set_reliable_timer(core, server, id.0.index);
-        Ok(())
-    }
-
-    pub(super) fn prack_received(&mut self, core: &mut Core<U>, id: ServerId, rseq: u32) -> bool {
-        let Some(server) = self.slab.find_mut(id.0) else {
-            return false;
-        };
-        let Some(waiting) = &mut server.reliables else {
-            return false;
-        };
-        let before = waiting.0.len();
-        waiting.0.retain(|reliable| reliable.rseq != rseq);
-        let found = waiting.0.len() < before;
-        set_reliable_timer(core, server, id.0.index);
-        found
-    }
-
     pub(super) fn acknowledged(&mut self, core: &mut Core<U>, id: ServerId) -> bool {
         let Some(server) = self.slab.find_mut(id.0) else {
             return false;
@@ -546,53 +490,4 @@ pub(super) fn forget(index: &mut HashTable<u32>, hash: u64, number: u32) {
     if index.is_empty() && index.capacity() > 4096 {
         *index = HashTable::new();
     }
-}
-
-/// Sets the timer to the earliest of the reliable responses.
-fn set_reliable_timer<U>(core: &mut Core<U>, server: &mut Server<U>, index: u32) {
-    core.stop(&mut server.retransmit);
-    let waiting = server
-        .reliables
-        .as_ref()
-        .map_or(&[][..], |waiting| &waiting.0);
-    match waiting
-        .iter()
-        .map(|reliable| reliable.next.min(reliable.until))
-        .min()
-    {
-        Some(at) => {
-            core.set(
-                &mut server.retransmit,
-                at,
-                Due::Server(index, ServerTimer::Retransmit),
-            );
-        }
-        None => server.reliables = None,
-    }
-}
-
-/// The interval doubles without limit (RFC 3262 section 3).
-fn repeat_reliables<U: Copy>(core: &mut Core<U>, now: Time, server: &mut Server<U>, id: ServerId) {
-    let (flow, user) = (server.flow, server.user);
-    if let Some(waiting) = &mut server.reliables {
-        waiting.0.retain_mut(|reliable| {
-            if reliable.until <= now {
-                let rseq = reliable.rseq;
-                core.outputs.push_back(Output::NoPrack {
-                    server: id,
-                    user,
-                    rseq,
-                });
-                return false;
-            }
-            if reliable.next <= now {
-                core.send(flow, &reliable.bytes);
-                let interval = reliable.interval.get().saturating_mul(2);
-                reliable.interval = interval.into();
-                reliable.next = now + interval;
-            }
-            true
-        });
-    }
-    set_reliable_timer(core, server, id.0.index);
 }

@@ -132,8 +132,6 @@ impl Checker {
     }
 
     fn step(&mut self, step: Step) {
-        let now = self.shard.now;
-        let transactions = &mut self.shard.transactions;
         match step {
             Step::Receive {
                 kind,
@@ -141,6 +139,21 @@ impl Checker {
                 tag,
                 old,
             } => self.receive(kind, branch, tag, old),
+            Step::Wait { millis } => self.wait(millis),
+            Step::Accept { .. }
+            | Step::Respond { .. }
+            | Step::Prack { .. }
+            | Step::Acknowledged { .. } => self.serve(step),
+            _ => self.ask(step),
+        }
+        self.drain();
+    }
+
+    /// What the user of server transactions does.
+    fn serve(&mut self, step: Step) {
+        let now = self.shard.now;
+        let transactions = &mut self.shard.transactions;
+        match step {
             Step::Accept {
                 branch,
                 method,
@@ -196,6 +209,15 @@ impl Checker {
                     assert!((200..300).contains(&self.finals[&server]));
                 }
             }
+            _ => {}
+        }
+    }
+
+    /// What the user of client transactions does, and the transport to it.
+    fn ask(&mut self, step: Step) {
+        let now = self.shard.now;
+        let transactions = &mut self.shard.transactions;
+        match step {
             Step::Request {
                 branch,
                 method,
@@ -233,9 +255,8 @@ impl Checker {
                     transactions.client_failed(client);
                 }
             }
-            Step::Wait { millis } => self.wait(millis),
+            _ => {}
         }
-        self.drain();
     }
 
     fn receive(&mut self, kind: u8, branch: u8, tag: u8, old: bool) {
