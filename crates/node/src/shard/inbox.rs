@@ -2,7 +2,7 @@
 //! awake is not woken.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,6 +26,8 @@ pub(crate) enum Item {
     },
     ConnectionClosed(ConnectionId),
     SendFailed(Flow),
+    /// The network reports that nobody can be reached there.
+    Unreachable(SocketAddr),
     Answer(QuestionId, Answer),
     Media(media::Event),
     Committed(Ticket),
@@ -201,7 +203,7 @@ mod tests {
     #[test]
     fn messages_beyond_the_limit_are_dropped_but_nothing_else_is() {
         let inbox = Inbox::new().unwrap();
-        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 5060));
+        let address = SocketAddr::from(([127, 0, 0, 1], 5060));
         let flow = Flow {
             transport: fernamt_sip::transport::Transport::Udp,
             local: address,

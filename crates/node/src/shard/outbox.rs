@@ -9,7 +9,7 @@ use fernamt_sip::transport::Flow;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 
-use crate::transport::udp::{BATCH, Outgoing, SendBatch, Socket};
+use crate::transport::udp::{BATCH, Outgoing, Recent, SendBatch, Socket, take_reports};
 
 /// How long a full socket buffer is waited for. Then datagrams are lost, as on any network.
 const FULL_BUFFER_WAIT: Duration = Duration::from_millis(5);
@@ -39,17 +39,30 @@ pub(super) struct Outbox {
     sockets: Vec<Socket>,
     pending: Vec<Vec<Pending>>,
     waiting: usize,
+    sender: Sender,
+}
+
+/// What sending needs, apart from the sockets.
+struct Sender {
     batch: SendBatch,
+    recent: Recent,
+    /// Destinations that the network says nobody can reach.
+    unreachable: Vec<SocketAddr>,
 }
 
 impl Outbox {
     pub(super) fn new(sockets: Vec<Socket>) -> Outbox {
         let pending = sockets.iter().map(|_| Vec::new()).collect();
+        let sender = Sender {
+            batch: SendBatch::new(),
+            recent: Recent::new(),
+            unreachable: Vec::new(),
+        };
         Outbox {
             sockets,
             pending,
             waiting: 0,
-            batch: SendBatch::new(),
+            sender,
         }
     }
 
@@ -92,48 +105,70 @@ impl Outbox {
         self.waiting = 0;
         let mut total = 0;
         for (socket, pending) in self.sockets.iter().zip(&mut self.pending) {
-            total += send_all(&mut self.batch, socket, pending, failed);
+            total += self.sender.send_all(socket, pending, failed);
             pending.clear();
         }
         total
     }
+
+    /// Reads what the network reports to a socket.
+    pub(super) fn read_reports(&mut self, index: usize) {
+        if let Some(socket) = self.sockets.get(index) {
+            take_reports(socket.as_fd(), &mut self.sender.unreachable);
+        }
+    }
+
+    /// Destinations that were reported since the last call.
+    pub(super) fn take_unreachable(&mut self) -> Vec<SocketAddr> {
+        std::mem::take(&mut self.sender.unreachable)
+    }
+
+    /// The flow on which something was sent there lately.
+    pub(super) fn recent_flow(&self, remote: SocketAddr) -> Option<Flow> {
+        self.sender.recent.find(remote)
+    }
 }
 
-fn send_all(
-    batch: &mut SendBatch,
-    socket: &Socket,
-    pending: &[Pending],
-    failed: &mut Vec<Flow>,
-) -> usize {
-    let mut rest = pending;
-    let mut total = 0;
-    let mut waited = false;
-    while let Some(first) = rest.first() {
-        let now = rest.get(..BATCH).unwrap_or(rest);
-        let done = match batch.send(socket.as_fd(), now) {
-            Ok(sent) => {
-                total += sent;
-                sent.max(1)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            Err(error) if is_full(&error) => {
-                if waited {
-                    tracing::debug!(lost = rest.len(), "the UDP socket buffer stays full");
-                    return total;
+impl Sender {
+    fn send_all(&mut self, socket: &Socket, pending: &[Pending], failed: &mut Vec<Flow>) -> usize {
+        let mut rest = pending;
+        let mut total = 0;
+        let mut waited = false;
+        while let Some(first) = rest.first() {
+            let now = rest.get(..BATCH).unwrap_or(rest);
+            let done = match self.batch.send(socket.as_fd(), now) {
+                Ok(sent) => {
+                    let sent = sent.clamp(1, now.len());
+                    for datagram in now.iter().take(sent) {
+                        self.recent.sent(datagram.flow);
+                    }
+                    total += sent;
+                    sent
                 }
-                waited = true;
-                wait_for_room(socket);
-                0
-            }
-            Err(error) => {
-                tracing::debug!(remote = %first.flow.remote, %error, "a datagram cannot be sent");
-                failed.push(first.flow);
-                1
-            }
-        };
-        rest = rest.get(done..).unwrap_or_default();
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+                Err(error) if is_full(&error) => {
+                    if waited {
+                        tracing::debug!(lost = rest.len(), "the UDP socket buffer stays full");
+                        return total;
+                    }
+                    waited = true;
+                    wait_for_room(socket);
+                    0
+                }
+                // A report about an earlier datagram comes up as the error of the next system call,
+                // which then has done nothing.
+                Err(_) if take_reports(socket.as_fd(), &mut self.unreachable) => 0,
+                Err(error) => {
+                    let remote = first.flow.remote;
+                    tracing::debug!(%remote, %error, "a datagram cannot be sent");
+                    failed.push(first.flow);
+                    1
+                }
+            };
+            rest = rest.get(done..).unwrap_or_default();
+        }
+        total
     }
-    total
 }
 
 fn is_full(error: &io::Error) -> bool {

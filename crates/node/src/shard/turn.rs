@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -188,7 +189,14 @@ impl<C: Core> Shard<C> {
                 continue;
             }
             let index = usize::try_from(event.data.u64()).unwrap_or(usize::MAX);
-            self.receive(index, receive);
+            // Copied: the field is not aligned.
+            let flags = event.flags;
+            if flags.contains(epoll::EventFlags::ERR) {
+                self.outbox.read_reports(index);
+            }
+            if flags.contains(epoll::EventFlags::IN) {
+                self.receive(index, receive);
+            }
         }
         if self
             .core
@@ -228,6 +236,7 @@ impl<C: Core> Shard<C> {
                 self.handle(Input::ConnectionClosed { connection });
             }
             Item::SendFailed(flow) => self.handle(Input::SendFailed { flow }),
+            Item::Unreachable(remote) => self.unreachable(remote),
             Item::Answer(question, answer) => self.handle(Input::Answer { question, answer }),
             Item::Media(event) => self.handle(Input::Media(event)),
             Item::Committed(ticket) => self.handle(Input::Committed(ticket)),
@@ -253,8 +262,9 @@ impl<C: Core> Shard<C> {
         let received = match batch.receive(socket.as_fd()) {
             Ok(received) => received,
             Err(error) => {
-                // A refused datagram of ours shows up here; there is nothing to read then.
-                tracing::debug!(address = %bound, %error, "receiving failed");
+                // A report about a datagram of ours comes up here, too.
+                tracing::trace!(address = %bound, %error, "receiving failed");
+                self.outbox.read_reports(index);
                 return;
             }
         };
@@ -359,14 +369,34 @@ impl<C: Core> Shard<C> {
             let mut failed = std::mem::take(&mut self.failed);
             let sent = self.outbox.flush(&mut failed);
             Counters::add(&self.counters.datagrams_sent, sent);
-            let none = failed.is_empty();
+            let reported = self.outbox.take_unreachable();
+            let none = failed.is_empty() && reported.is_empty();
             for flow in failed.drain(..) {
                 self.handle(Input::SendFailed { flow });
             }
             self.failed = failed;
+            for remote in reported {
+                self.reported(remote);
+            }
             if none {
                 return;
             }
+        }
+    }
+
+    /// The system gives a report to any of the sockets that share a port, so every shard looks
+    /// whether it was the one that sent there.
+    fn reported(&mut self, remote: SocketAddr) {
+        for shard in (0..self.shards).filter(|shard| *shard != self.number) {
+            self.inboxes.push(shard, Item::Unreachable(remote));
+        }
+        self.unreachable(remote);
+    }
+
+    fn unreachable(&mut self, remote: SocketAddr) {
+        if let Some(flow) = self.outbox.recent_flow(remote) {
+            tracing::debug!(%remote, "the network reports that nobody is there");
+            self.handle(Input::SendFailed { flow });
         }
     }
 }

@@ -213,7 +213,7 @@ where
 {
     let mut done = false;
     loop {
-        if let Poll::Pending = Pin::new(&mut *socket).poll_ready(context)? {
+        if Pin::new(&mut *socket).poll_ready(context)?.is_pending() {
             session.wants_to_write();
             break;
         }

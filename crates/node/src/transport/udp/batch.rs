@@ -23,7 +23,7 @@ struct Control([u8; CONTROL_BYTES]);
 
 const NO_CONTROL: Control = Control([0; CONTROL_BYTES]);
 
-fn zeroed_address() -> libc::sockaddr_storage {
+pub(super) fn zeroed_address() -> libc::sockaddr_storage {
     // SAFETY: `sockaddr_storage` is plain data; all zeroes is the unspecified family.
     unsafe { core::mem::zeroed() }
 }
@@ -141,7 +141,7 @@ impl ReceiveBatch {
 }
 
 /// The address in a `sockaddr`, if it is an IP address. An IPv4-mapped IPv6 address is an IPv4 one.
-fn socket_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+pub(super) fn socket_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     match i32::from(storage.ss_family) {
         libc::AF_INET => {
             // SAFETY: the kernel says that this is a `sockaddr_in`, which is smaller than the storage
@@ -167,29 +167,38 @@ fn socket_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     }
 }
 
-/// The local address in the control data of a received message.
-fn local_address(header: &libc::msghdr) -> Option<IpAddr> {
+/// Goes through the control data of a received message: level, kind and a pointer to the data of each.
+pub(super) fn control_messages(header: &libc::msghdr, mut each: impl FnMut(i32, i32, *const u8)) {
     // SAFETY: the kernel has written `msg_controllen` bytes of whole control messages into the
-    // buffer that `msg_control` points at; the macros stay within them. The data is read unaligned.
+    // buffer that `msg_control` points at; the macros stay within them.
     unsafe {
         let mut message = libc::CMSG_FIRSTHDR(header);
         while !message.is_null() {
             let data = libc::CMSG_DATA(message);
-            match ((*message).cmsg_level, (*message).cmsg_type) {
-                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                    let info = ptr::read_unaligned(data.cast::<libc::in_pktinfo>());
-                    // Not the destination in the packet, which may be a broadcast address.
-                    return Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)).into());
-                }
-                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-                    let info = ptr::read_unaligned(data.cast::<libc::in6_pktinfo>());
-                    return Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).to_canonical());
-                }
-                _ => message = libc::CMSG_NXTHDR(header, message),
-            }
+            each((*message).cmsg_level, (*message).cmsg_type, data);
+            message = libc::CMSG_NXTHDR(header, message);
         }
     }
-    None
+}
+
+/// The local address in the control data of a received message.
+fn local_address(header: &libc::msghdr) -> Option<IpAddr> {
+    let mut local = None;
+    control_messages(header, |level, kind, data| match (level, kind) {
+        (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+            // SAFETY: the data of this control message is an `in_pktinfo`; read unaligned.
+            let info = unsafe { ptr::read_unaligned(data.cast::<libc::in_pktinfo>()) };
+            // Not the destination in the packet, which may be a broadcast address.
+            local = Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)).into());
+        }
+        (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+            // SAFETY: the data of this control message is an `in6_pktinfo`; read unaligned.
+            let info = unsafe { ptr::read_unaligned(data.cast::<libc::in6_pktinfo>()) };
+            local = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).to_canonical());
+        }
+        _ => {}
+    });
+    local
 }
 
 /// A datagram to be sent.

@@ -85,6 +85,11 @@ fn open(address: SocketAddr, shared: bool) -> io::Result<Socket> {
             }
         }
     }
+    // Reports of unreachable destinations come through the error queue.
+    match address.ip() {
+        IpAddr::V4(_) => set_option(file.as_fd(), libc::IPPROTO_IP, libc::IP_RECVERR, 1)?,
+        IpAddr::V6(_) => set_option(file.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)?,
+    }
     enlarge_buffers(file.as_fd());
     // A datagram that is too long for the path is fragmented by us rather than lost: what must not
     // be fragmented does not come here (RFC 3261 section 18.1.1).
