@@ -399,3 +399,6 @@ fn pick_up(inboxes: &Inboxes, open: Vec<(CallReference, Vec<u8>)>, damaged_bytes
     }
     inboxes.push_all(|| Item::Command(Command::Recovered));
 }
+
+#[cfg(test)]
+mod tests;
