@@ -1,0 +1,229 @@
+//! What must hold when everything is over: nobody waits, nothing is open, and every answered call
+//! has one record that says the truth.
+
+use core::time::Duration;
+
+use fernamt_charging::{CallRecord, LegRole, Releaser};
+use fernamt_sip::time::{Time, UnixTime};
+
+use super::World;
+use super::observer::Leg;
+use super::wire::name;
+use crate::phone::{Outcome, Stage};
+
+/// How wrong a duration may be after a crash.
+const ALLOWED_ERROR: Duration = Duration::from_secs(1);
+
+impl World {
+    /// Checks everything at the end of a run.
+    pub(super) fn check_end(&mut self) {
+        self.check_memory();
+        self.check_phones();
+        self.check_finals();
+        let records: Vec<CallRecord> = self.journal.records.values().cloned().collect();
+        self.report.counts.records = records.len() as u64;
+        for record in &records {
+            self.check_record(record);
+        }
+        self.check_each_answer_has_a_record(&records);
+    }
+
+    fn check_memory(&mut self) {
+        let mut breaches = Vec::new();
+        for (shard, exchange) in self.shards.iter().enumerate() {
+            let (servers, clients) = exchange.transaction_counts();
+            if exchange.call_count() != 0 || servers != 0 || clients != 0 {
+                breaches.push(format!(
+                    "shard {shard} keeps {} calls ({:?}), {servers} server and {clients} client transactions",
+                    exchange.call_count(),
+                    exchange.calls()
+                ));
+            }
+            if let Some(deadline) = exchange.next_deadline() {
+                breaches.push(format!("shard {shard} still waits for {deadline}"));
+            }
+        }
+        for address in self.media.open_addresses() {
+            breaches.push(format!("the endpoint {address} was never closed"));
+        }
+        for call in self.journal.states.keys() {
+            breaches.push(format!("the state of call {call} is still in the journal"));
+        }
+        if self.journal.is_waiting() {
+            breaches.push("something still waits to be written".to_owned());
+        }
+        for breach in breaches {
+            self.breach(breach);
+        }
+    }
+
+    fn check_phones(&mut self) {
+        let mut breaches = Vec::new();
+        for phone in self.phones.iter().filter(|phone| !phone.gone) {
+            for (index, call) in phone.calls.iter().enumerate() {
+                let who = format!("{} ({},{index})", name(phone), phone.index);
+                if call.stage != Stage::Over {
+                    breaches.push(format!("{who} is still {:?}", call.stage));
+                }
+                let failed = matches!(call.outcome, Some(Outcome::Failed(_)));
+                if failed && call.is_caller && self.is_fair() {
+                    breaches.push(format!("{who} got no final response: {:?}", call.outcome));
+                }
+            }
+            if phone.transaction_count() != 0 {
+                breaches.push(format!("{} still has transactions", name(phone)));
+            }
+        }
+        for breach in breaches {
+            self.breach(breach);
+        }
+    }
+
+    /// Every INVITE gets exactly one final response.
+    fn check_finals(&mut self) {
+        let crashes = self.report.counts.restarts > 0;
+        let twice: Vec<String> = self
+            .observer
+            .answered_twice()
+            .filter(|(_, statuses)| !crashes || statuses.iter().any(|it| (200..300).contains(it)))
+            .map(|(branch, statuses)| format!("the INVITE {branch} has been given {statuses:?}"))
+            .collect();
+        for breach in twice {
+            self.breach(breach);
+        }
+    }
+
+    fn civil(&self, at: Time) -> UnixTime {
+        self.now.unix_at(at)
+    }
+
+    fn leg_of(&self, record: &CallRecord, role: LegRole) -> Option<&Leg> {
+        let leg = record.legs.iter().find(|leg| leg.role == role)?;
+        self.observer.legs.get(&leg.call_id)
+    }
+
+    fn check_record(&mut self, record: &CallRecord) {
+        let mut wrong = Vec::new();
+        if record.end < record.start {
+            wrong.push("it ends before it begins".to_owned());
+        }
+        let crashed = self.report.counts.restarts > 0;
+        match record.answer {
+            Some(answer) => {
+                self.report.counts.answered += 1;
+                self.check_answered(record, answer, crashed, &mut wrong);
+            }
+            None => {
+                if record.duration != Duration::ZERO {
+                    wrong.push("it has a duration and no answer".to_owned());
+                }
+                let caller = self.leg_of(record, LegRole::Caller);
+                if let Some(caller) = caller {
+                    if caller.answered_at.is_some() && !crashed {
+                        wrong.push("the caller was answered".to_owned());
+                    }
+                    if !crashed && record.status != caller.final_status {
+                        wrong.push(format!("the caller was given {:?}", caller.final_status));
+                    }
+                } else {
+                    wrong.push("its caller never called".to_owned());
+                }
+            }
+        }
+        for wrong in wrong {
+            self.breach(format!("a record is wrong: {wrong}: {record:?}"));
+        }
+    }
+
+    fn check_answered(
+        &self,
+        record: &CallRecord,
+        answer: UnixTime,
+        crashed: bool,
+        wrong: &mut Vec<String>,
+    ) {
+        let allowed = if crashed { ALLOWED_ERROR } else { Duration::from_millis(2) };
+        let Some(caller) = self.leg_of(record, LegRole::Caller) else {
+            return wrong.push("its caller never called".to_owned());
+        };
+        let callee = self.leg_of(record, LegRole::Callee);
+        let said = record.end.since(answer);
+        if apart(said, record.duration) > allowed {
+            wrong.push(format!("its times say {said:?}"));
+        }
+        if caller.answered_at.is_none() && !crashed && callee.is_some_and(|it| it.bye_received.is_none())
+        {
+            wrong.push("the caller was never answered".to_owned());
+        }
+        if let Some(callee) = callee {
+            match callee.answered_at.map(|at| self.civil(at)) {
+                Some(at) if far(at, answer) > allowed => {
+                    wrong.push(format!("the called party answered at {at:?}"));
+                }
+                Some(_) => {}
+                None => wrong.push("the called party never answered".to_owned()),
+            }
+        }
+        // The talk ends with the first of the two that leaves, or is left.
+        let ends = [Some(caller), callee].into_iter().flatten().filter_map(|leg| leg.over_at);
+        match ends.min().map(|at| self.civil(at)) {
+            Some(at) if far(at, record.end) > allowed => {
+                wrong.push(format!("it was released at {at:?}"));
+            }
+            Some(_) => {}
+            None => wrong.push("nobody was ever told of its end".to_owned()),
+        }
+        let hung_up = |leg: Option<&Leg>| leg.and_then(|leg| leg.bye_received).is_some();
+        let plausible = match record.released_by {
+            Releaser::Caller => hung_up(Some(caller)),
+            Releaser::Callee => hung_up(callee),
+            Releaser::Exchange => true,
+        };
+        if !plausible {
+            wrong.push("whoever is said to have hung up has not".to_owned());
+        }
+        // Nobody hung up: then the exchange must have had a reason.
+        let normal = record.cause == 16;
+        if record.released_by == Releaser::Exchange && normal {
+            wrong.push("the exchange released it for no reason".to_owned());
+        }
+        if record.released_by == Releaser::Exchange && self.is_fair() && record.cause != 31 {
+            wrong.push("the exchange released it in fair weather".to_owned());
+        }
+        for leg in [Some(caller), callee].into_iter().flatten() {
+            if leg.over_at.is_none() {
+                wrong.push("one side was never told of its end".to_owned());
+            }
+        }
+    }
+
+    /// Whoever was answered, or answered and was confirmed, is in exactly one record.
+    fn check_each_answer_has_a_record(&mut self, records: &[CallRecord]) {
+        let mut breaches = Vec::new();
+        for phone in &self.phones {
+            for (index, call) in phone.calls.iter().enumerate() {
+                let of_call = |record: &&CallRecord| {
+                    record.answer.is_some()
+                        && record.legs.iter().any(|leg| leg.call_id == call.call_id)
+                };
+                let count = records.iter().filter(of_call).count();
+                let answered = call.is_caller && call.established_at.is_some();
+                if count > 1 || (answered && count != 1) {
+                    let who = format!("{} ({},{index})", name(phone), phone.index);
+                    breaches.push(format!("{who} was answered and has {count} records"));
+                }
+            }
+        }
+        for breach in breaches {
+            self.breach(breach);
+        }
+    }
+}
+
+fn apart(a: Duration, b: Duration) -> Duration {
+    a.max(b) - a.min(b)
+}
+
+fn far(a: UnixTime, b: UnixTime) -> Duration {
+    a.since(b).max(b.since(a))
+}

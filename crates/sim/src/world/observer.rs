@@ -1,0 +1,229 @@
+//! What can be seen of the exchange from outside: every message that it gets and sends, leg by leg.
+//! It is the ground truth with which records are compared, and it knows some rules of the protocol
+//! that no message may break. It knows nothing of the inside of the exchange.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use fernamt_sdp::SessionDescription;
+use fernamt_sip::message::{Message, Method, Name};
+use fernamt_sip::time::Time;
+
+/// What is known of all legs, by their Call-ID.
+#[derive(Debug, Default)]
+pub(super) struct Observer {
+    pub(super) legs: BTreeMap<Box<str>, Leg>,
+    /// Which legs were told to send their media there.
+    pub(super) media: BTreeMap<SocketAddr, BTreeSet<Box<str>>>,
+    /// The final responses of the exchange to each INVITE, by its branch: status and tag.
+    finals: BTreeMap<Box<str>, BTreeSet<(u16, Box<str>)>>,
+    /// What INVITEs within dialogs were: a 2xx to one is no answer.
+    complaints: Vec<String>,
+}
+
+/// One leg, as its messages show it.
+#[derive(Debug)]
+pub(super) struct Leg {
+    /// The INVITE came from the phone.
+    pub(super) incoming: bool,
+    pub(super) phone: Option<usize>,
+    /// When the exchange received the 2xx, or sent it.
+    pub(super) answered_at: Option<Time>,
+    /// The first 2xx that was sent or received repeats itself; this one ends it.
+    pub(super) over_at: Option<Time>,
+    /// When the phone's BYE was received and accepted.
+    pub(super) bye_received: Option<Time>,
+    pub(super) bye_sent: Option<Time>,
+    pub(super) cancelled_at: Option<Time>,
+    pub(super) final_status: Option<u16>,
+    pub(super) last_at: Time,
+    invite_cseq: u32,
+    sent_cseq: BTreeMap<Box<str>, (u32, Box<str>)>,
+}
+
+impl Observer {
+    /// The exchange is about to be given this message.
+    pub(super) fn received(&mut self, now: Time, phone: Option<usize>, bytes: &[u8]) {
+        let Ok(message) = Message::parse(bytes) else { return };
+        let (Ok(call_id), Ok(cseq)) = (message.call_id(), message.cseq()) else { return };
+        let has_tag = message.to().is_ok_and(|to| to.tag().is_some());
+        if message.is_request() && message.method() == Method::Invite && !has_tag {
+            let leg = self.leg(now, call_id, true, phone);
+            if leg.invite_cseq < cseq.number {
+                leg.invite_cseq = cseq.number;
+                leg.final_status = None;
+                leg.over_at = None;
+            }
+        }
+        let Some(leg) = self.legs.get_mut(call_id) else { return };
+        leg.last_at = now;
+        if message.method() == Method::Cancel && message.is_request() && leg.incoming {
+            leg.cancelled_at.get_or_insert(now);
+        }
+        if let Some(status) = message.status()
+            && cseq.method == Method::Invite
+            && !leg.incoming
+            && cseq.number == leg.invite_cseq
+        {
+            match status {
+                200..=299 => {
+                    leg.answered_at.get_or_insert(now);
+                }
+                300.. if leg.answered_at.is_none() => {
+                    leg.over_at.get_or_insert(now);
+                    leg.final_status.get_or_insert(status);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The exchange sends this message to a phone.
+    pub(super) fn sent(&mut self, now: Time, phone: Option<usize>, bytes: &[u8]) {
+        let message = match Message::parse(bytes) {
+            Ok(message) => message,
+            Err(error) => return self.complaints.push(format!("it sends no message: {error}")),
+        };
+        let (Ok(call_id), Ok(cseq)) = (message.call_id(), message.cseq()) else { return };
+        self.note_media(call_id, message.body());
+        match message.status() {
+            Some(status) => self.response_sent(now, call_id, status, &message),
+            None => {
+                let has_tag = message.to().is_ok_and(|to| to.tag().is_some());
+                if message.method() == Method::Invite && !has_tag {
+                    let leg = self.leg(now, call_id, false, phone);
+                    leg.invite_cseq = leg.invite_cseq.max(cseq.number);
+                }
+                self.request_sent(now, call_id, &message);
+            }
+        }
+    }
+
+    fn response_sent(&mut self, now: Time, call_id: &str, status: u16, response: &Message<'_>) {
+        let Ok(cseq) = response.cseq() else { return };
+        if cseq.method == Method::Invite && status >= 200 {
+            let branch = response.top_via().ok().and_then(|via| via.branch()).unwrap_or("");
+            let tag = response.to().ok().and_then(|to| to.tag()).unwrap_or("");
+            let finals = self.finals.entry(branch.into()).or_default();
+            finals.insert((status, tag.into()));
+        }
+        let Some(leg) = self.legs.get_mut(call_id) else { return };
+        leg.last_at = now;
+        match (cseq.method, status) {
+            (Method::Invite, 200..=299) if leg.incoming && cseq.number == leg.invite_cseq => {
+                leg.answered_at.get_or_insert(now);
+                leg.final_status.get_or_insert(status);
+            }
+            (Method::Invite, 300..)
+                if leg.incoming && cseq.number == leg.invite_cseq && leg.answered_at.is_none() =>
+            {
+                leg.final_status.get_or_insert(status);
+                leg.over_at.get_or_insert(now);
+            }
+            (Method::Bye, 200..=299) => {
+                leg.bye_received.get_or_insert(now);
+                leg.over_at.get_or_insert(now);
+            }
+            _ => {}
+        }
+    }
+
+    fn request_sent(&mut self, now: Time, call_id: &str, request: &Message<'_>) {
+        let Ok(cseq) = request.cseq() else { return };
+        let branch = request.top_via().ok().and_then(|via| via.branch()).unwrap_or("");
+        let remote = request.to().ok().and_then(|to| to.tag()).unwrap_or("");
+        let Some(leg) = self.legs.get_mut(call_id) else { return };
+        leg.last_at = now;
+        match request.method() {
+            Method::Bye => {
+                leg.bye_sent.get_or_insert(now);
+                leg.over_at.get_or_insert(now);
+            }
+            Method::Cancel => {
+                leg.cancelled_at.get_or_insert(now);
+                if leg.answered_at.is_none() {
+                    leg.over_at.get_or_insert(now);
+                }
+            }
+            _ => {}
+        }
+        if matches!(request.method(), Method::Ack | Method::Cancel) || remote.is_empty() {
+            return;
+        }
+        // RFC 3261 section 12.2.1.1: each new request within a dialog has a higher number.
+        let last = leg.sent_cseq.entry(remote.into()).or_insert((0, "".into()));
+        if &*last.1 != branch {
+            if cseq.number <= last.0 && cseq.number >= leg.invite_cseq {
+                let what = format!(
+                    "{} {} in {call_id} is not above {} before it",
+                    cseq.number, cseq.method, last.0
+                );
+                self.complaints.push(what);
+                return;
+            }
+            if cseq.number > last.0 {
+                *last = (cseq.number, branch.into());
+            }
+        }
+    }
+
+    fn leg(&mut self, now: Time, call_id: &str, incoming: bool, phone: Option<usize>) -> &mut Leg {
+        self.legs.entry(call_id.into()).or_insert_with(|| Leg {
+            incoming,
+            phone,
+            answered_at: None,
+            over_at: None,
+            bye_received: None,
+            bye_sent: None,
+            cancelled_at: None,
+            final_status: None,
+            last_at: now,
+            invite_cseq: 0,
+            sent_cseq: BTreeMap::new(),
+        })
+    }
+
+    fn note_media(&mut self, call_id: &str, body: &[u8]) {
+        if body.is_empty() {
+            return;
+        }
+        let Ok(parsed) = SessionDescription::parse(body) else { return };
+        for address in parsed.media().iter().filter_map(|media| media.address()) {
+            self.media.entry(address).or_default().insert(call_id.into());
+        }
+    }
+
+    /// Rules that were broken since the last time.
+    pub(super) fn drain_complaints(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.complaints)
+    }
+
+    /// INVITEs that have got more than one final response: their branches, with the statuses.
+    pub(super) fn answered_twice(&self) -> impl Iterator<Item = (&str, Vec<u16>)> {
+        self.finals.iter().filter(|(_, finals)| finals.len() > 1).map(|(branch, finals)| {
+            (&**branch, finals.iter().map(|(status, _)| *status).collect())
+        })
+    }
+
+    /// Whether every leg that was told this address is over.
+    pub(super) fn is_released(&self, now: Time, address: SocketAddr) -> bool {
+        self.media.get(&address).is_some_and(|legs| {
+            legs.iter().all(|leg| {
+                let leg = self.legs.get(leg);
+                leg.is_some_and(|leg| leg.over_at.is_some_and(|over| over <= now))
+            })
+        })
+    }
+
+    /// The Call-ID of a message, for the trace.
+    pub(super) fn title(bytes: &[u8]) -> String {
+        let Ok(message) = Message::parse(bytes) else { return "no message".to_owned() };
+        let cseq = message.value(Name::CSeq).unwrap_or("");
+        let call_id = message.value(Name::CallId).unwrap_or("");
+        let branch = message.top_via().ok().and_then(|via| via.branch()).unwrap_or("");
+        let tail = branch.len().saturating_sub(5);
+        let branch = branch.get(tail..).unwrap_or("");
+        let body = fernamt_exchange::journal::body_summary(message.body());
+        format!("{message}  (CSeq {cseq}, {call_id}, …{branch})  {body}")
+    }
+}
