@@ -4,6 +4,7 @@ mod command;
 mod exit;
 mod folder;
 mod output;
+mod password;
 
 use std::process::ExitCode;
 

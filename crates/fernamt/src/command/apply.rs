@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::Listing;
-use crate::exit::Outcome;
-use crate::folder::Location;
+use fernamt_store::Desired;
+use fernamt_store::desired::MAX_DESIRED_BYTES;
+
+use super::{Listing, read_file};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::folder::{Location, shown};
+use crate::output;
 
 /// Make devices and numbers as a TOML file says
 ///
@@ -36,6 +40,31 @@ EXIT CODES
 
 /// Applies the file.
 pub(crate) fn run(data: &Location, options: &Options) -> Outcome {
-    let _ = (data, &options.file, options.dry_run, options.listing.json);
-    Ok(crate::exit::Exit::Done)
+    let named = |exit, error: &dyn std::fmt::Display| {
+        Failure::new(exit, format!("{}: {error}", shown(&options.file)))
+    };
+    let bytes = read_file(&options.file, MAX_DESIRED_BYTES)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| named(Exit::BadInput, &"the file is not UTF-8 text"))?;
+    let desired = Desired::from_toml(&text).map_err(|error| named(Exit::BadInput, &error))?;
+    let office = data.open_or_create()?;
+    let changes = office
+        .ask(|records| records.apply(&desired, options.dry_run))
+        .map_err(|failure| named(failure.exit(), &failure))?;
+    if !options.dry_run && !changes.is_empty() {
+        office.tell_exchange();
+    }
+    if options.listing.json {
+        output::json(&changes)?;
+        return Ok(Exit::Done);
+    }
+    for change in &changes {
+        output::line(&output::safe(&change.to_string()))?;
+    }
+    output::line(&match (changes.len(), options.dry_run) {
+        (0, _) => "nothing to change".to_owned(),
+        (count, true) => format!("{count} changes would be made; nothing was changed"),
+        (count, false) => format!("{count} changes made"),
+    })?;
+    Ok(Exit::Done)
 }

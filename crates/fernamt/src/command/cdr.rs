@@ -1,9 +1,13 @@
 //! `fernamt cdr`: the records of calls that are over.
 
+use fernamt_charging::{CallRecord, LegRecord};
+use fernamt_store::records::{CallQuery, MAX_PAGE};
+use serde::Serialize;
+
 use super::Listing;
-use crate::exit::Outcome;
-use crate::folder::Location;
-use crate::output::Since;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::folder::{Location, Office};
+use crate::output::{self, Since, Table, local, rfc3339, safe, seconds, talk_time};
 
 /// List call records: who, whom, when, how long, how it ended
 ///
@@ -41,6 +45,108 @@ EXAMPLES
 
 /// Lists the records.
 pub(crate) fn run(data: &Location, options: &Options) -> Outcome {
-    let _ = (data, options.since, &options.number, options.listing.json);
-    Ok(crate::exit::Exit::Done)
+    let office = data.open()?;
+    office.settle_calls()?;
+    let query = CallQuery {
+        since: options.since.map(|since| since.0),
+        number: options.number.as_deref().map(Into::into),
+        limit: Some(MAX_PAGE),
+        ..CallQuery::default()
+    };
+    let records = all(&office, query)?;
+    if options.listing.json {
+        let shown: Vec<Shown<'_>> = records.iter().map(Shown::of).collect();
+        output::json(&shown)?;
+    } else {
+        output::raw(&table(&records).to_text("No calls."))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// All records that fit, oldest first; the pages come newest first.
+fn all(office: &Office, mut query: CallQuery) -> Result<Vec<CallRecord>, Failure> {
+    let mut pages = Vec::new();
+    loop {
+        let page = office.ask(|records| {
+            let query = query.clone();
+            async move { records.calls(&query).await }
+        })?;
+        pages.push(page.records);
+        query.before = page.older;
+        if query.before.is_none() {
+            return Ok(pages.into_iter().rev().flatten().collect());
+        }
+    }
+}
+
+fn table(records: &[CallRecord]) -> Table {
+    let mut table = Table::new(&[
+        "CALL", "START", "FROM", "DIALLED", "TO", "TALK", "CODEC", "END", "BY",
+    ]);
+    for record in records {
+        let from = record.caller.as_deref().unwrap_or(&record.caller_number);
+        let talk = record.answer.map(|_| talk_time(record.duration));
+        table.row([
+            record.call.to_string(),
+            local(record.start),
+            safe(from),
+            safe(&record.dialled),
+            safe(record.callee.as_deref().unwrap_or("-")),
+            talk.unwrap_or_else(|| "-".to_owned()),
+            safe(record.codec.as_deref().unwrap_or("-")),
+            format!("{} {}", record.cause, safe(&record.cause_text)),
+            word_of(&record.released_by),
+        ]);
+    }
+    table
+}
+
+/// The word that stands for a value in JSON.
+fn word_of(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+/// A record for programs.
+#[derive(Serialize)]
+pub(crate) struct Shown<'a> {
+    call: String,
+    start: String,
+    answer: Option<String>,
+    end: String,
+    duration: f64,
+    cause: u8,
+    cause_text: &'a str,
+    status: Option<u16>,
+    released_by: String,
+    codec: Option<&'a str>,
+    caller: Option<&'a str>,
+    caller_number: &'a str,
+    dialled: &'a str,
+    callee: Option<&'a str>,
+    legs: &'a [LegRecord],
+}
+
+impl<'a> Shown<'a> {
+    pub(crate) fn of(record: &'a CallRecord) -> Shown<'a> {
+        Shown {
+            call: record.call.to_string(),
+            start: rfc3339(record.start),
+            answer: record.answer.map(rfc3339),
+            end: rfc3339(record.end),
+            duration: seconds(record.duration),
+            cause: record.cause,
+            cause_text: &record.cause_text,
+            status: record.status,
+            released_by: word_of(&record.released_by),
+            codec: record.codec.as_deref(),
+            caller: record.caller.as_deref(),
+            caller_number: &record.caller_number,
+            dialled: &record.dialled,
+            callee: record.callee.as_deref(),
+            legs: &record.legs,
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! `fernamt export`: the records as a file for `fernamt apply`.
 
-use crate::exit::Outcome;
+use crate::exit::{Exit, Outcome};
 use crate::folder::Location;
+use crate::output;
 
 /// Print devices and numbers as the TOML file that `fernamt apply` reads
 ///
@@ -12,6 +13,7 @@ pub(crate) struct Options {}
 
 /// Prints the file.
 pub(crate) fn run(data: &Location, _options: &Options) -> Outcome {
-    let _ = data;
-    Ok(crate::exit::Exit::Done)
+    let desired = data.open()?.ask(|records| records.export())?;
+    output::raw(&desired.to_toml()?)?;
+    Ok(Exit::Done)
 }

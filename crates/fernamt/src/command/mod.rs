@@ -13,11 +13,13 @@ mod route;
 mod serve;
 mod status;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
-use crate::exit::Outcome;
+use crate::exit::{Exit, Failure, Outcome};
 use crate::folder;
 
 /// `fernamt [OPTIONS] COMMAND …`
@@ -128,6 +130,33 @@ pub(crate) struct Listing {
     /// Print JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The bytes of a file that a person has named.
+///
+/// # Errors
+/// It cannot be read, or is larger than `limit`.
+fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::new(
+            Exit::Failed,
+            format!("cannot read {}: {error}", folder::shown(path)),
+        )
+    };
+    let mut bytes = Vec::new();
+    let more_than_allowed = limit as u64 + 1;
+    let file = File::open(path).map_err(failed)?;
+    file.take(more_than_allowed)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() > limit {
+        let shown = folder::shown(path);
+        return Err(Failure::new(
+            Exit::BadInput,
+            format!("{shown} is larger than {limit} bytes; split it"),
+        ));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

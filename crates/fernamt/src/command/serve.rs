@@ -1,11 +1,33 @@
 //! `fernamt serve`: runs the exchange until it is told to stop.
 
-use core::str::FromStr;
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+mod welcome;
 
-use crate::exit::Outcome;
-use crate::folder::Location;
+use core::time::Duration;
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use fernamt_node::config::MediaConfig;
+use fernamt_node::{Node, NodeConfig, NodeError};
+use fernamt_store::DataFolder;
+use fernamt_store::records::{NewDevice, Secret};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use self::welcome::FirstDevice;
+use crate::exit::{Exit, ExitWith as _, Failure, Outcome};
+use crate::folder::{Location, of_folder};
+use crate::{output, password};
+
+/// The settings file in the data folder.
+const SETTINGS_FILE: &str = "fernamt.toml";
+
+/// The user name of the first device that is made; the next ones count up.
+const FIRST_USER: u16 = 10;
+
+/// With `--drain`: longer than any call.
+const UNTIL_THE_LAST_CALL: Duration = Duration::from_secs(366 * 86_400);
 
 /// Run the exchange until it is stopped
 ///
@@ -21,18 +43,19 @@ pub(crate) struct Options {
     /// Listen for SIP here, on UDP and TCP [default: 0.0.0.0:5060 and [::]:5060]
     ///
     /// May be given several times. TLS takes the next port (5061 beside 5060), WebSocket the port
-    /// 3020 above (8080 beside 5060) and secure WebSocket the port 3023 above (8083), where they
-    /// are free; the settings file chooses each port on its own.
+    /// 3 above (5063) and secure WebSocket the port 4 above (5064), where they are free; the
+    /// settings file chooses each port on its own.
     #[arg(long, value_name = "ADDR:PORT")]
     sip: Vec<SocketAddr>,
 
-    /// Address and ports for media (RTP); each call side takes two ports
-    #[arg(long, value_name = "ADDR:LOW-HIGH")]
-    media: Option<MediaRange>,
+    /// Address and ports for media (RTP); each side of a call takes two ports
+    #[arg(long, value_name = "ADDR:LOW-HIGH", value_parser = media)]
+    media: Option<String>,
 
-    /// What is logged: error, warn, info, debug, trace, or a filter like fernamt_node=debug
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
-    log: String,
+    /// What is logged: error, warn, info, debug or trace; also by part, like
+    /// info,fernamt_node=debug [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<String>,
 
     /// On SIGTERM wait until the last call has ended, instead of leaving calls to the next start
     #[arg(long)]
@@ -50,6 +73,17 @@ STOPPING
     media ports, and people talk on. With --drain the exchange waits for the last call to end; a
     second signal ends the waiting.
 
+SETTINGS FILE (TOML; every key may be left out)
+    log, shards, drain_seconds, name_servers
+    [listen]        sip, udp, tcp, tls, websocket, secure_websocket
+    [identity]      realm, domains, advertised
+    [tls]           certificate, key, authorities
+    [media]         address, ports, endpoints
+    [access]        trusted, denied
+    [limits]        calls, connections, messages_per_second, failures_before_ban, ban_seconds, …
+    [registration]  minimum_seconds, maximum_seconds, default_seconds, nonce_seconds
+    [calls]         echo_number, country_code, ring_seconds, session_seconds, redirects, …
+
 EXAMPLES
     fernamt serve
     fernamt serve --data /var/lib/fernamt --sip 192.0.2.10:5060 --media 192.0.2.10:16384-32767
@@ -58,50 +92,120 @@ EXAMPLES
 EXIT CODES
     0  stopped in good order    1  failed    5  port or data folder in use    6  bad settings file";
 
-/// `ADDR:LOW-HIGH`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MediaRange {
-    /// Where to bind.
-    pub(crate) address: IpAddr,
-    /// The lowest port.
-    pub(crate) low: u16,
-    /// The highest port, itself included.
-    pub(crate) high: u16,
-}
-
-/// The text is no range of media ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotAMediaRange {
-    /// Not the three parts.
-    #[error("expected ADDR:LOW-HIGH, for example 0.0.0.0:16384-32767 or [::]:16384-32767")]
-    Form,
-    /// Fewer than two ports.
-    #[error("the range must hold at least two ports, the lower one first")]
-    Order,
-}
-
-impl FromStr for MediaRange {
-    type Err = NotAMediaRange;
-
-    fn from_str(text: &str) -> Result<MediaRange, NotAMediaRange> {
-        let (first, high) = text.rsplit_once('-').ok_or(NotAMediaRange::Form)?;
-        let first: SocketAddr = first.parse().map_err(|_| NotAMediaRange::Form)?;
-        let high: u16 = high.parse().map_err(|_| NotAMediaRange::Form)?;
-        if high <= first.port() {
-            return Err(NotAMediaRange::Order);
-        }
-        Ok(MediaRange {
-            address: first.ip(),
-            low: first.port(),
-            high,
-        })
-    }
+fn media(text: &str) -> Result<String, String> {
+    let mut probe = NodeConfig::default().media;
+    probe
+        .set(text)
+        .map(|()| text.to_owned())
+        .map_err(|error| error.to_string())
 }
 
 /// Runs the exchange.
 pub(crate) fn run(data: &Location, options: Options) -> Outcome {
-    let _ = (data, options);
-    Ok(crate::exit::Exit::Done)
+    let folder = data.path()?;
+    let config = config(&folder, &options)?;
+    begin_log(&config.log)?;
+    let open = DataFolder::open(&folder).map_err(of_folder)?;
+    // Only to tell at once, and with the right exit code; the node takes the lock for good.
+    drop(open.lock().map_err(of_folder)?);
+    let echo_number = config.exchange.echo_number.clone();
+    let node = Node::start(config).map_err(of_node)?;
+    let made = first_devices(data, options.first_devices)?;
+    output::raw(&welcome::text(&node, &folder, &echo_number, &made))?;
+    node.wait();
+    Ok(Exit::Done)
+}
+
+/// The settings file that holds: the one that is named, or that of the data folder.
+pub(super) fn config_file(named: Option<&Path>, folder: &Path) -> Option<PathBuf> {
+    let usual = || Some(folder.join(SETTINGS_FILE)).filter(|file| file.exists());
+    named.map(Path::to_path_buf).or_else(usual)
+}
+
+fn config(folder: &Path, options: &Options) -> Result<NodeConfig, Failure> {
+    let mut config = match config_file(options.config.as_deref(), folder) {
+        Some(file) => NodeConfig::load(&file).exit_with(Exit::BadInput)?,
+        None => NodeConfig::default(),
+    };
+    config.data = folder.to_path_buf();
+    if !options.sip.is_empty() {
+        config.listen.sip.clone_from(&options.sip);
+    }
+    if let Some(media) = &options.media {
+        set_media(&mut config.media, media)?;
+    }
+    if let Some(log) = &options.log {
+        config.log.clone_from(log);
+    }
+    if options.drain {
+        config.drain = UNTIL_THE_LAST_CALL;
+    }
+    Ok(config)
+}
+
+fn set_media(config: &mut MediaConfig, text: &str) -> Result<(), Failure> {
+    config.set(text).exit_with(Exit::Usage)
+}
+
+/// The log goes to standard error, where it does not mix with what the command says.
+fn begin_log(filter: &str) -> Result<(), Failure> {
+    let targets: Targets = filter.parse().map_err(|error| {
+        let shown = output::safe(filter);
+        Failure::new(
+            Exit::Usage,
+            format!("`{shown}` is no log level or filter: {error}"),
+        )
+    })?;
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(colours);
+    tracing_subscriber::registry()
+        .with(targets)
+        .with(lines)
+        .init();
+    Ok(())
+}
+
+/// Makes the first devices, where there is none; never adds to an installation that is in use.
+fn first_devices(data: &Location, count: u8) -> Result<Vec<FirstDevice>, Failure> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let office = data.open()?;
+    if office.ask(|records| records.device_count())? > 0 {
+        return Ok(Vec::new());
+    }
+    let mut made = Vec::new();
+    for user in (FIRST_USER..).take(count.into()) {
+        let device = FirstDevice {
+            user: user.to_string(),
+            password: password::made_up()?,
+        };
+        office.ask(|records| {
+            records.add_device(NewDevice {
+                user: device.user.as_str().into(),
+                name: None,
+                numbers: Vec::new(),
+                direct_media: false,
+                secret: Secret::Password(device.password.as_str().into()),
+            })
+        })?;
+        made.push(device);
+    }
+    office.tell_exchange();
+    Ok(made)
+}
+
+fn of_node(error: NodeError) -> Failure {
+    let exit = match &error {
+        NodeError::PortTaken { .. } => Exit::Taken,
+        NodeError::Config(_) | NodeError::NoListener | NodeError::Certificate { .. } => {
+            Exit::BadInput
+        }
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, error)
 }
 
 #[cfg(test)]
@@ -109,30 +213,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_media_range_is_an_address_and_two_ports() {
-        assert_eq!(
-            "[::1]:10000-10999".parse(),
-            Ok(MediaRange {
-                address: "::1".parse().expect("an address"),
-                low: 10_000,
-                high: 10_999
-            })
-        );
-        assert_eq!(
-            "127.0.0.1:10000".parse::<MediaRange>(),
-            Err(NotAMediaRange::Form)
-        );
-        assert_eq!(
-            "10000-10999".parse::<MediaRange>(),
-            Err(NotAMediaRange::Form)
-        );
-        assert_eq!(
-            "127.0.0.1:9-9".parse::<MediaRange>(),
-            Err(NotAMediaRange::Order)
-        );
-        assert_eq!(
-            "127.0.0.1:9-70000".parse::<MediaRange>(),
-            Err(NotAMediaRange::Form)
-        );
+    fn media_is_an_address_and_two_ports() {
+        for text in ["127.0.0.1:10000-10999", "[::1]:10000-10999"] {
+            assert_eq!(media(text).as_deref(), Ok(text));
+        }
+        for text in [
+            "127.0.0.1:10000",
+            "10000-10999",
+            "127.0.0.1:9-9",
+            "127.0.0.1:9-70000",
+        ] {
+            assert!(media(text).is_err(), "{text}");
+        }
     }
 }

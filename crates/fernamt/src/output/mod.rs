@@ -10,7 +10,7 @@ use fernamt_sip::escape::Escaped;
 use serde::Serialize;
 
 pub(crate) use table::Table;
-pub(crate) use time::{Since, clock, local, rfc3339, seconds, talk_time};
+pub(crate) use time::{Since, clock, local, now, rfc3339, seconds, talk_time};
 
 use crate::exit::Failure;
 

@@ -6,6 +6,11 @@ use core::time::Duration;
 use fernamt_sip::time::UnixTime;
 use jiff::{SignedDuration, Span, Timestamp, Zoned, civil, tz::TimeZone};
 
+/// The time now.
+pub(crate) fn now() -> UnixTime {
+    UnixTime::from_micros(Timestamp::now().as_microsecond())
+}
+
 /// RFC 3339 in UTC with microseconds, for programs.
 pub(crate) fn rfc3339(time: UnixTime) -> String {
     Timestamp::from_microsecond(time.as_micros())

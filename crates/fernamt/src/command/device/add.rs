@@ -1,8 +1,14 @@
 //! `fernamt device add`
 
+use fernamt_numbering::E164;
+use fernamt_store::records::{NewDevice, Secret};
+use serde::Serialize;
+
+use super::shown::Shown;
 use crate::command::Listing;
-use crate::exit::Outcome;
+use crate::exit::{Exit, Failure, Outcome};
 use crate::folder::Location;
+use crate::{output, password};
 
 /// Add a device, and print its password where one was made up
 #[derive(Debug, clap::Args)]
@@ -45,13 +51,60 @@ EXIT CODES
 
 /// Adds the device.
 pub(crate) fn run(data: &Location, options: Options) -> Outcome {
-    let _ = (
-        data,
-        options.user,
-        options.password,
-        options.name,
-        options.numbers,
-    );
-    let _ = (options.direct_media, options.listing.json);
-    Ok(crate::exit::Exit::Done)
+    let (password, is_made_up) = match options.password {
+        Some(dash) if dash == "-" => (password::from_standard_input()?, false),
+        Some(password) => (password, false),
+        None => (password::made_up()?, true),
+    };
+    let numbers = options
+        .numbers
+        .iter()
+        .map(|number| parse_number(number))
+        .collect::<Result<_, _>>()?;
+    let office = data.open_or_create()?;
+    let added = office.ask(|records| {
+        records.add_device(NewDevice {
+            user: options.user.as_str().into(),
+            name: options.name.as_deref().map(Into::into),
+            numbers,
+            direct_media: options.direct_media,
+            secret: Secret::Password(password.as_str().into()),
+        })
+    })?;
+    office.tell_exchange();
+    if options.listing.json {
+        let shown = is_made_up.then_some(password.as_str());
+        output::json(&Added {
+            device: Shown::of(&added),
+            password: shown,
+        })?;
+    } else {
+        let user = output::safe(&options.user);
+        let secret = if is_made_up {
+            format!(", password {password}")
+        } else {
+            String::new()
+        };
+        output::line(&format!("added device {user}{secret}"))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Reads a number as people write it, in international form.
+fn parse_number(text: &str) -> Result<E164, Failure> {
+    E164::parse(text).map_err(|error| {
+        let shown = output::safe(text);
+        Failure::new(
+            Exit::BadInput,
+            format!("`{shown}` is no telephone number in international form: {error}"),
+        )
+    })
+}
+
+#[derive(Serialize)]
+struct Added<'a> {
+    #[serde(flatten)]
+    device: Shown<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'a str>,
 }

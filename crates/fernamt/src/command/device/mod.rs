@@ -5,6 +5,7 @@ mod import;
 mod list;
 mod remove;
 mod show;
+mod shown;
 
 use crate::exit::Outcome;
 use crate::folder::Location;

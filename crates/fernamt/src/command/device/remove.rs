@@ -1,7 +1,8 @@
 //! `fernamt device remove`
 
-use crate::exit::Outcome;
+use crate::exit::{Exit, Outcome};
 use crate::folder::Location;
+use crate::output;
 
 /// Remove a device; it can neither register nor call from now on
 #[derive(Debug, clap::Args)]
@@ -13,6 +14,9 @@ pub(crate) struct Options {
 
 /// Removes the device.
 pub(crate) fn run(data: &Location, options: &Options) -> Outcome {
-    let _ = (data, &options.user);
-    Ok(crate::exit::Exit::Done)
+    let office = data.open()?;
+    office.ask(|records| records.remove_device(&options.user))?;
+    office.tell_exchange();
+    output::line(&format!("removed device {}", output::safe(&options.user)))?;
+    Ok(Exit::Done)
 }
