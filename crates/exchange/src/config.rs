@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
+use fernamt_sip::digest::Algorithm;
 use fernamt_sip::transport::Transport;
 
 /// The settings of one exchange. Every value has a default.
@@ -29,6 +30,10 @@ pub struct Config {
     /// Secret of the digest nonces and of everything else that must not be guessed; kept by the
     /// shell so that it survives a restart.
     pub secret: [u8; 32],
+    /// The digest algorithms that are offered, in this order. RFC 8760 wants the strongest first;
+    /// but phones from before it look at the first challenge only and know nothing but MD5, so that
+    /// the default begins with it. Newer phones choose for themselves.
+    pub digest_algorithms: Vec<Algorithm>,
     /// How long a nonce is good.
     pub nonce_lifetime: Duration,
     /// Shortest and longest registration, and the one for a request that names none.
@@ -99,6 +104,7 @@ impl Default for Config {
             echo_number: "*43".into(),
             country_code: None,
             secret: [0; 32],
+            digest_algorithms: vec![Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256],
             nonce_lifetime: Duration::from_secs(300),
             registration: Expiry {
                 minimum: Duration::from_secs(60),

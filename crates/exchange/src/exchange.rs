@@ -58,7 +58,10 @@ impl Exchange {
     /// [`BadRealm`] when the realm of the settings cannot stand in a challenge.
     pub fn new(config: Config, shard: u16, seed: [u8; 32]) -> Result<Exchange, BadRealm> {
         let mut settings = DigestServerSettings::new(&config.realm);
+        settings.algorithms.clone_from(&config.digest_algorithms);
         settings.nonce_life = config.nonce_lifetime;
+        // Peers of RFC 2543 know no qop; a nonce without it is good for one request only.
+        settings.allow_without_qop = true;
         let guard = Guard::new(&config);
         let secret = config.secret;
         let mut stack = Stack::new(config, shard, seed);

@@ -20,7 +20,9 @@ const CLOCK_TOLERANCE_MS: u64 = 60_000;
 pub struct DigestServerSettings {
     /// Our protection space; it is part of every stored [`Ha1`] and cannot be changed later.
     pub realm: Box<str>,
-    /// What is offered and accepted; written strongest first, whatever the order here.
+    /// What is offered and accepted, in the order of the challenges. RFC 8760 section 2.4 wants the
+    /// strongest first; peers from before it look at nothing but the first challenge, and know MD5
+    /// only.
     pub algorithms: Vec<Algorithm>,
     /// How long a nonce can be used.
     pub nonce_life: Duration,
@@ -112,7 +114,7 @@ impl DigestServer {
     /// # Errors
     /// [`BadRealm`] when the realm cannot stand in a quoted string as it is.
     pub fn new(
-        mut settings: DigestServerSettings,
+        settings: DigestServerSettings,
         secret: &[u8; 32],
         instance: u32,
     ) -> Result<DigestServer, BadRealm> {
@@ -122,10 +124,6 @@ impl DigestServer {
         if realm.is_empty() || realm.len() > MAX_REALM_BYTES || !realm.chars().all(is_plain) {
             return Err(BadRealm);
         }
-        settings
-            .algorithms
-            .sort_unstable_by(|left, right| right.cmp(left));
-        settings.algorithms.dedup();
         let nonces = Nonces::new(secret, instance);
         let decoy_password = super::algorithm::HexHash::of(&nonces.derive(b"decoy"));
         let decoy = Ha1::new("", realm, decoy_password.as_str());
@@ -143,7 +141,7 @@ impl DigestServer {
         &self.settings.realm
     }
 
-    /// The challenges of one response, strongest first (RFC 8760 section 2.4): one header field
+    /// The challenges of one response, in the order of the settings: one header field
     /// each, with one nonce for all.
     pub fn challenge(
         &mut self,

@@ -11,7 +11,7 @@ const URI: &str = "sip:fernamt.example";
 
 fn server_with(change: impl FnOnce(&mut DigestServerSettings)) -> DigestServer {
     let mut settings = DigestServerSettings::new("fernamt");
-    settings.algorithms = vec![Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256];
+    settings.algorithms = Algorithm::STRONGEST_FIRST.to_vec();
     change(&mut settings);
     DigestServer::new(settings, &[42; 32], 1).unwrap()
 }
@@ -53,7 +53,7 @@ fn verify(server: &mut DigestServer, value: &str, ha1: &Ha1, now: UnixTime) -> V
 }
 
 #[test]
-fn challenges_are_written_strongest_first_with_one_nonce() {
+fn challenges_are_written_in_the_order_of_the_settings_with_one_nonce() {
     let mut server = server();
     let values = challenge(&mut server, NOW);
     let parsed: Vec<_> = values
