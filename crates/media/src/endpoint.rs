@@ -48,6 +48,7 @@ pub(crate) struct Endpoint {
     watch: Watch,
     packets_sent: u64,
     packets_dropped: u64,
+    has_arrivals: bool,
     /// Turns the SSRC of an echoed stream into another. A party that hears its own takes it for a
     /// loop (RFC 3550 section 8.2).
     echo_mask: u32,
@@ -66,6 +67,7 @@ impl Endpoint {
             watch: Watch::default(),
             packets_sent: 0,
             packets_dropped: 0,
+            has_arrivals: false,
             echo_mask: echo_mask | 1,
         }
     }
@@ -87,6 +89,7 @@ impl Endpoint {
         from: SocketAddr,
         now_micros: u64,
     ) -> (Arrival, Option<SocketAddr>) {
+        self.has_arrivals = true;
         let (arrival, verdict) = match (channel, classify(datagram)) {
             (Channel::Rtp, Kind::Rtp) => {
                 (Arrival::Rtp, self.take_in_rtp(datagram, from, now_micros))
@@ -173,6 +176,11 @@ impl Endpoint {
     #[inline]
     pub(crate) fn count_sent(&mut self) {
         self.packets_sent += 1;
+    }
+
+    /// Whether anything ever arrived, from whomever.
+    pub(crate) fn has_arrivals(&self) -> bool {
+        self.has_arrivals
     }
 
     /// Whether the party has now been silent for too long; true once until it is heard again.

@@ -18,6 +18,10 @@ use crate::worker::{Player, Station, Worker};
 /// Files that the rest of the program may want besides the sockets of the media.
 const OTHER_FILES: u64 = 4_096;
 
+/// Datagrams of an old call that are thrown away at most when a pair is used again: more than a
+/// receive queue holds by default. The gate stops the others.
+const MAX_DRAINED: usize = 4_096;
+
 /// A running media plane. A clone is another handle of the same plane, which stops with the last.
 ///
 /// Orders are carried out by the thread that gives them, before [`Plane::execute`] returns: that is
@@ -189,8 +193,11 @@ impl Running {
         let endpoint = Endpoint::new(id, self.shared.config.packets_per_second, echo_mask);
         {
             let mut place = located.slot.lock();
-            if let Some(sockets) = &place.sockets {
-                sockets.drain();
+            if let Some(sockets) = &place.sockets
+                && !sockets.drain(MAX_DRAINED)
+            {
+                // What is left would be no new edge for epoll, and the socket dead.
+                self.shared.watch_again(located.number, sockets);
             }
             place.endpoint = Some(Box::new(endpoint));
         }
@@ -207,7 +214,8 @@ impl Running {
             return Statistics::default();
         };
         self.unlink(endpoint.way, id);
-        self.shared.give_back_pair(&located);
+        self.shared
+            .give_back_pair(&located, endpoint.has_arrivals());
         self.shared.release_endpoint();
         endpoint.statistics()
     }

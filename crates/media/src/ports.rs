@@ -28,8 +28,16 @@ pub(crate) struct Ports {
     bound: HashMap<u16, u32>,
     /// Slots that are bound and free.
     ready: Vec<u32>,
-    /// Slots that were in use a short time ago, and until when they rest.
-    resting: VecDeque<(u64, u32)>,
+    /// Slots that were in use a short time ago, and until when they rest: those for a short and those
+    /// for a long time, each in the order in which they wake.
+    resting: [VecDeque<(u64, u32)>; 2],
+}
+
+/// How long a pair rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    Short,
+    Long,
 }
 
 impl Ports {
@@ -39,7 +47,7 @@ impl Ports {
             taken: VecDeque::new(),
             bound: HashMap::new(),
             ready: Vec::new(),
-            resting: VecDeque::new(),
+            resting: Default::default(),
         }
     }
 
@@ -71,14 +79,11 @@ impl Ports {
                 self.ready.swap_remove(at);
                 return Some(Place::Ready { slot });
             }
-            let resting = self
-                .resting
-                .iter()
-                .position(|&(_, resting)| resting == slot);
-            return resting.map(|at| {
-                self.resting.remove(at);
-                Place::Ready { slot }
+            let is_resting = self.resting.iter_mut().any(|queue| {
+                let at = queue.iter().position(|&(_, resting)| resting == slot);
+                at.is_some_and(|at| queue.remove(at).is_some())
             });
+            return is_resting.then_some(Place::Ready { slot });
         }
         if let Some(at) = self.unbound.iter().position(|&unbound| unbound == port) {
             self.unbound.swap_remove(at);
@@ -117,9 +122,12 @@ impl Ports {
         self.ready.push(slot);
     }
 
-    /// Gives back a pair after its use; it rests until then.
-    pub(crate) fn give_back_used(&mut self, slot: u32, until_micros: u64) {
-        self.resting.push_back((until_micros, slot));
+    /// Gives back a pair after its use; it rests until then, which must not be before the end of
+    /// those that were given back for the same kind of rest.
+    pub(crate) fn give_back_used(&mut self, slot: u32, rest: Rest, until_micros: u64) {
+        let [short, long] = &mut self.resting;
+        let queue = if rest == Rest::Short { short } else { long };
+        queue.push_back((until_micros, slot));
     }
 
     /// Takes a pair out of those that lie ready when there are more than `idle`, to unbind it.
@@ -134,16 +142,21 @@ impl Ports {
 
     /// Pairs that lie ready, and pairs that rest.
     pub(crate) fn idle(&self) -> (usize, usize) {
-        (self.ready.len(), self.resting.len())
+        (
+            self.ready.len(),
+            self.resting.iter().map(VecDeque::len).sum(),
+        )
     }
 
     /// Ends the rest of those that have rested, and tries ports again that others had.
     fn wake(&mut self, now_micros: u64) {
-        while let Some(&(until_micros, slot)) = self.resting.front()
-            && until_micros <= now_micros
-        {
-            self.resting.pop_front();
-            self.ready.push(slot);
+        for queue in &mut self.resting {
+            while let Some(&(until_micros, slot)) = queue.front()
+                && until_micros <= now_micros
+            {
+                queue.pop_front();
+                self.ready.push(slot);
+            }
         }
         while let Some(&(until_micros, port)) = self.taken.front()
             && until_micros <= now_micros
@@ -192,9 +205,14 @@ mod tests {
         let mut ports = ports(1);
         assert_eq!(take_all(&mut ports, 0), [Place::Bind { port: 10_000 }]);
         ports.set_bound(10_000, 7);
-        ports.give_back_used(7, 2_000);
-        assert_eq!(take_all(&mut ports, 1_999), []);
-        assert_eq!(take_all(&mut ports, 2_000), [Place::Ready { slot: 7 }]);
+        for (rest, until_micros) in [(Rest::Long, 2_000), (Rest::Short, 3_000)] {
+            ports.give_back_used(7, rest, until_micros);
+            assert_eq!(take_all(&mut ports, until_micros - 1), []);
+            assert_eq!(
+                take_all(&mut ports, until_micros),
+                [Place::Ready { slot: 7 }]
+            );
+        }
     }
 
     #[test]
@@ -206,7 +224,7 @@ mod tests {
         );
         ports.set_bound(10_002, 1);
         assert_eq!(ports.take_exactly(10_002), None);
-        ports.give_back_used(1, 5_000);
+        ports.give_back_used(1, Rest::Long, 5_000);
         assert_eq!(ports.take_exactly(10_002), Some(Place::Ready { slot: 1 }));
         ports.give_back_ready(1);
         assert_eq!(ports.take_exactly(10_002), Some(Place::Ready { slot: 1 }));

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
@@ -14,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::announcement::Announcements;
 use crate::config::{MAX_LOCAL_ADDRESSES, PlaneConfig};
-use crate::ports::{Place, Ports};
+use crate::ports::{Place, Ports, Rest};
 use crate::random::Random;
 use crate::slots::{Slot, Slots, lock};
 use crate::socket::{Channel, SocketPair};
@@ -204,9 +203,10 @@ impl Shared {
         let (number, slot) = self.slots.take_empty();
         // Under its lock, so that the thread does not look for the sockets before they are there.
         let mut place = slot.lock();
+        let [rtp, rtcp] = [Channel::Rtp, Channel::Rtcp].map(|channel| data(number, channel));
         let watched = self.station(number).map_or(Ok(()), |station| {
-            watch(&station.epoll, &pair, number, Channel::Rtp)?;
-            watch(&station.epoll, &pair, number, Channel::Rtcp)
+            epoll::add(&station.epoll, pair.socket(Channel::Rtp), rtp, ARRIVALS)?;
+            epoll::add(&station.epoll, pair.socket(Channel::Rtcp), rtcp, ARRIVALS)
         });
         if let Err(error) = watched {
             drop(place);
@@ -222,17 +222,36 @@ impl Shared {
         })
     }
 
-    /// Gives back a pair after its use. It rests, and is bound to another port later.
-    pub(crate) fn give_back_pair(&self, located: &Located) {
+    /// Has epoll tell of what lies in the sockets already.
+    pub(crate) fn watch_again(&self, number: u32, pair: &SocketPair) {
+        let Some(station) = self.station(number) else {
+            return;
+        };
+        for channel in [Channel::Rtp, Channel::Rtcp] {
+            let data = data(number, channel);
+            if let Err(error) = epoll::modify(&station.epoll, pair.socket(channel), data, ARRIVALS)
+            {
+                tracing::warn!(%error, "cannot wait for packets at a media port");
+            }
+        }
+    }
+
+    /// Gives back a pair after its use. It rests before it is used again: longer when packets arrived
+    /// at it, because more may follow.
+    pub(crate) fn give_back_pair(&self, located: &Located, has_arrivals: bool) {
         let (local, port) = (located.address.ip(), located.address.port());
         if !self.is_of_range(port) {
             self.unbind(local, located.number);
             return;
         }
-        let until_micros = self.now_micros() + self.config.quarantine.as_micros() as u64;
+        let (rest, duration) = match has_arrivals {
+            true => (Rest::Long, self.config.quarantine),
+            false => (Rest::Short, self.config.quarantine / 4),
+        };
+        let until_micros = self.now_micros() + duration.as_micros() as u64;
         // The address has a table, since the pair came out of it.
         let _ = self.with_ports(local, |ports| {
-            ports.give_back_used(located.number, until_micros)
+            ports.give_back_used(located.number, rest, until_micros)
         });
     }
 
@@ -308,18 +327,39 @@ impl Shared {
     }
 }
 
-/// Has epoll tell of arrivals at one socket: once for each time the queue was empty before.
-fn watch(
-    epoll: &OwnedFd,
-    pair: &SocketPair,
-    number: u32,
-    channel: Channel,
-) -> rustix::io::Result<()> {
-    let data = epoll::EventData::new_u64(token(number, channel));
-    epoll::add(
-        epoll,
-        pair.socket(channel),
-        data,
-        epoll::EventFlags::IN | epoll::EventFlags::ET,
-    )
+/// How epoll tells of arrivals: once each time that the queue was empty before.
+const ARRIVALS: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::ET);
+
+fn data(number: u32, channel: Channel) -> epoll::EventData {
+    epoll::EventData::new_u64(token(number, channel))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, UdpSocket};
+
+    #[test]
+    fn what_was_not_drained_is_told_of_again() {
+        let station = Station::new().unwrap();
+        let shared = Shared::new(PlaneConfig::default(), vec![station], Box::new(|_| {}));
+        let located = shared
+            .take_pair(IpAddr::V4(Ipv4Addr::LOCALHOST), None)
+            .unwrap();
+        let party = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        party.send_to(b"late", located.address).unwrap();
+        party.send_to(b"later", located.address).unwrap();
+        let at_once = rustix::time::Timespec::default();
+        let events = || {
+            let mut events = Vec::with_capacity(4);
+            let buffer = rustix::buffer::spare_capacity(&mut events);
+            epoll::wait(&shared.stations[0].epoll, buffer, Some(&at_once)).unwrap()
+        };
+        assert_eq!(events(), 1);
+        let place = located.slot.lock();
+        assert!(!place.sockets.as_ref().unwrap().drain(0));
+        assert_eq!(events(), 0);
+        shared.watch_again(located.number, place.sockets.as_ref().unwrap());
+        assert_eq!(events(), 1);
+    }
 }

@@ -70,21 +70,15 @@ impl SocketPair {
         }
     }
 
-    /// Throws away what has arrived and was not taken.
-    pub(crate) fn drain(&self) {
-        for channel in [Channel::Rtp, Channel::Rtcp] {
-            // A bound, so that somebody who sends faster than this reads cannot hold it here.
-            for _ in 0..MAX_DRAINED {
-                if net::recv(self.socket(channel), &mut [0; 1], RecvFlags::DONTWAIT).is_err() {
-                    break;
-                }
-            }
-        }
+    /// Throws away what has arrived and was not taken, up to `most` datagrams of each socket; whether
+    /// that was all. The bound is for somebody who sends faster than this reads.
+    pub(crate) fn drain(&self, most: usize) -> bool {
+        [Channel::Rtp, Channel::Rtcp].into_iter().all(|channel| {
+            let taken = || net::recv(self.socket(channel), &mut [0; 1], RecvFlags::DONTWAIT);
+            (0..=most).any(|_| taken().is_err())
+        })
     }
 }
-
-/// Datagrams that draining takes from a socket at most: more than its receive queue holds by default.
-const MAX_DRAINED: usize = 4_096;
 
 fn bind_one(local: IpAddr, port: u16, traffic_class: u8) -> Result<OwnedFd> {
     let family = match local {
@@ -297,7 +291,8 @@ mod tests {
         for _ in 0..3 * BATCH {
             party.send_to(b"late", pair.address()).unwrap();
         }
-        pair.drain();
+        assert!(!pair.drain(BATCH));
+        assert!(pair.drain(2 * BATCH));
         assert_eq!(Batch::new().receive(pair.socket(Channel::Rtp)), 0);
     }
 

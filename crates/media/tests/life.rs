@@ -41,7 +41,7 @@ fn bye_delay() {
             }
             (a, b)
         });
-        std::thread::sleep(Duration::from_millis(50));
+        exchange.wait_for(at_a, |statistics| statistics.packets_received > 50);
         let closed = [exchange.close(at_a), exchange.close(at_b)];
         std::thread::sleep(Duration::from_millis(200));
         stop.store(true, Ordering::Relaxed);
@@ -146,15 +146,33 @@ fn ports_that_other_programs_hold_are_passed_over() {
 fn a_closed_pair_rests_and_then_serves_again_without_new_sockets() {
     let exchange = Exchange::with(|config| PlaneConfig {
         ports: 20_000..=20_001,
-        quarantine: Duration::from_millis(200),
+        quarantine: Duration::from_millis(400),
         ..config
     });
-    let (first, rtp) = exchange.open();
+    let mut a = Party::new(A);
+    let first = exchange.face(&mut a);
+    let rtp = a.relay.unwrap();
+    a.speak();
+    exchange.wait_for(first, |statistics| statistics.packets_received == 1);
     exchange.close(first);
+    std::thread::sleep(Duration::from_millis(200));
     assert_eq!(exchange.open_at(exchange.local, None), Err(Refusal::NoPort));
     std::thread::sleep(Duration::from_millis(250));
     assert_eq!(exchange.plane.usage().ready_pairs, 1);
     assert_eq!(exchange.open().1, rtp);
+}
+
+#[test]
+fn a_pair_where_nothing_arrived_rests_a_quarter_of_the_time() {
+    let exchange = Exchange::with(|config| PlaneConfig {
+        ports: 20_000..=20_001,
+        quarantine: Duration::from_secs(2),
+        ..config
+    });
+    exchange.close(exchange.open().0);
+    assert_eq!(exchange.open_at(exchange.local, None), Err(Refusal::NoPort));
+    std::thread::sleep(Duration::from_millis(550));
+    exchange.open();
 }
 
 /// The new call must not hear the old one: not what lay in the queue, not what is still coming.
