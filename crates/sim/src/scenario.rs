@@ -134,7 +134,7 @@ impl Scenario {
         // Every eighth is the simplest of all: two good phones.
         let simple = seed.is_multiple_of(8);
         let phones = phones(&mut random, simple);
-        let attempts = attempts(&mut random, phones.len(), simple);
+        let attempts = attempts(&mut random, &phones, simple);
         let incidents = if simple {
             Vec::new()
         } else {
@@ -223,15 +223,23 @@ fn character(random: &mut Random, simple: bool) -> Character {
     }
 }
 
-fn attempts(random: &mut Random, phones: usize, simple: bool) -> Vec<Attempt> {
+fn attempts(random: &mut Random, phones: &[PhonePlan], simple: bool) -> Vec<Attempt> {
     let count = if simple { 2 } else { random.between(2, 10) };
     let mut attempts = Vec::new();
     for _ in 0..count {
+        let phone = random.below(phones.len() as u64) as usize;
+        let own = |user: &str| user == phones[phone].user;
+        // Who is there, the caller itself only now and then.
+        let mut somebody = random.pick(phones).user;
+        if own(somebody) && !random.percent(5) {
+            somebody = phones.iter().map(|plan| plan.user).find(|user| !own(user)).unwrap_or("dora");
+        }
         let dialled = match random.below(20) {
             0 if !simple => "nobody",
             1 => "*43",
             2 if !simple => "+4930123456",
-            _ => random.pick(&USERS[..if simple { 2 } else { USERS.len() }]),
+            3 if !simple => random.pick(&USERS),
+            _ => somebody,
         };
         // Some want something at the very same moment.
         let step = *random.pick(&[1, 1000]);
@@ -240,7 +248,7 @@ fn attempts(random: &mut Random, phones: usize, simple: bool) -> Vec<Attempt> {
         let patience = if hasty { random.millis(0, 4_000) } else { random.millis(20_000, 170_000) };
         attempts.push(Attempt {
             at: Duration::from_millis(at),
-            phone: random.below(phones as u64) as usize,
+            phone,
             dialled,
             text: !simple && random.percent(10),
             patience,

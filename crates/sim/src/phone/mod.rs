@@ -381,9 +381,9 @@ impl Phone {
         self.drain();
     }
 
-    /// How many transactions it has.
-    pub(crate) fn transaction_count(&self) -> usize {
-        self.transactions.client_count() + self.transactions.server_count()
+    /// How many transactions it has: of requests that it sent, and of requests that came.
+    pub(crate) fn transaction_counts(&self) -> (usize, usize) {
+        (self.transactions.client_count(), self.transactions.server_count())
     }
 
     fn go_quiet(&mut self) {
@@ -431,6 +431,10 @@ impl Phone {
 
     fn over(&mut self, call: usize, outcome: Outcome) {
         let now = self.now;
+        if let Some(change) = self.calls[call].change.take() {
+            // Whoever was asked has forgotten the call, and would never answer.
+            self.transactions.client_failed(change.client);
+        }
         let call = &mut self.calls[call];
         if call.stage != Stage::Over {
             call.stage = Stage::Over;

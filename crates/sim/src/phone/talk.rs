@@ -107,8 +107,9 @@ impl Phone {
         }
         let dialog = match self.calls[call].stage {
             Stage::Calling => {
-                let mut early = self.calls[call].caller.early.iter_mut();
-                early.map(|early| &mut early.dialog).find(|dialog| dialog.matches(request))
+                let early = self.calls[call].caller.early.iter_mut();
+                let mut early = early.map(|early| &mut early.dialog);
+                early.find(|dialog| dialog.matches(request))
             }
             _ => self.calls[call].dialog.as_mut(),
         };

@@ -70,8 +70,9 @@ impl World {
                     breaches.push(format!("{who} got no final response: {:?}", call.outcome));
                 }
             }
-            if phone.transaction_count() != 0 {
-                breaches.push(format!("{} still has transactions", name(phone)));
+            let counts = phone.transaction_counts();
+            if counts != (0, 0) {
+                breaches.push(format!("{} still has transactions: {counts:?}", name(phone)));
             }
         }
         for breach in breaches {
@@ -156,9 +157,14 @@ impl World {
             wrong.push("the caller was never answered".to_owned());
         }
         if let Some(callee) = callee {
+            // The answer is somewhere between the two sides hearing of it.
+            let told = caller.answered_at.map(|at| self.civil(at));
             match callee.answered_at.map(|at| self.civil(at)) {
-                Some(at) if far(at, answer) > allowed => {
+                Some(at) if at.since(answer) > allowed => {
                     wrong.push(format!("the called party answered at {at:?}"));
+                }
+                Some(at) if answer.since(told.unwrap_or(at)) > allowed => {
+                    wrong.push(format!("the caller was told at {told:?}"));
                 }
                 Some(_) => {}
                 None => wrong.push("the called party never answered".to_owned()),
@@ -166,7 +172,12 @@ impl World {
         }
         // The talk ends with the first of the two that leaves, or is left.
         let ends = [Some(caller), callee].into_iter().flatten().filter_map(|leg| leg.over_at);
-        match ends.min().map(|at| self.civil(at)) {
+        let end = ends.min();
+        let allowed = match end.is_some_and(|end| self.is_release_forgotten(end)) {
+            true => self.forgotten_release_is_found_within(),
+            false => allowed,
+        };
+        match end.map(|at| self.civil(at)) {
             Some(at) if far(at, record.end) > allowed => {
                 wrong.push(format!("it was released at {at:?}"));
             }
@@ -187,7 +198,10 @@ impl World {
         if record.released_by == Releaser::Exchange && normal {
             wrong.push("the exchange released it for no reason".to_owned());
         }
-        if record.released_by == Releaser::Exchange && self.is_fair() && record.cause != 31 {
+        // A refresh that crosses with a BYE is told that the call is over.
+        let crossed = self.hung_up_before(record);
+        let fair = self.is_fair() && !crossed && record.cause != 31;
+        if record.released_by == Releaser::Exchange && fair {
             wrong.push("the exchange released it in fair weather".to_owned());
         }
         for leg in [Some(caller), callee].into_iter().flatten() {
@@ -195,6 +209,21 @@ impl World {
                 wrong.push("one side was never told of its end".to_owned());
             }
         }
+    }
+
+    /// How long a call may go on whose release was not on disk when the exchange was killed.
+    fn forgotten_release_is_found_within(&self) -> Duration {
+        Duration::from_secs(self.scenario.session_seconds.max(1800) + 100)
+    }
+
+    /// Whether one of the phones had hung up when the exchange released the call.
+    fn hung_up_before(&self, record: &CallRecord) -> bool {
+        let mut calls = self.phones.iter().flat_map(|phone| &phone.calls);
+        calls.any(|call| {
+            record.legs.iter().any(|leg| leg.call_id == call.call_id)
+                && call.outcome == Some(Outcome::HungUp)
+                && call.ended_at.is_some_and(|ended| self.civil(ended) <= record.end)
+        })
     }
 
     /// Whoever was answered, or answered and was confirmed, is in exactly one record.

@@ -55,6 +55,7 @@ impl World {
         }
         self.trace(|| "the exchange is killed".to_owned());
         self.report.counts.restarts += 1;
+        self.killed_at.push(self.now.time);
         self.shards.clear();
         self.epoch += 1;
         self.flushing = false;
@@ -277,7 +278,10 @@ impl World {
                 let action = crate::phone::Action::Unregister;
                 self.queue.push(now, Event::Phone { phone, action });
             }
-            Incident::DiskFull { .. } => self.journal.is_full = true,
+            Incident::DiskFull { .. } => {
+                self.journal.is_full = true;
+                self.disk_trouble = true;
+            }
             Incident::DirectoryDown { .. } => self.directory_down = true,
             Incident::MediaFull { .. } => self.media.full = true,
             Incident::Crash => {

@@ -1,7 +1,7 @@
 //! A media plane without packets: it keeps what it was ordered, and says of a packet whether it may
 //! pass, and to where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use core::time::Duration;
@@ -21,6 +21,8 @@ pub(super) struct Media {
     given: u16,
     /// Nothing more can be opened.
     pub(super) full: bool,
+    /// Endpoints that were never opened; who has not heard of it yet may still close them.
+    refused: BTreeSet<EndpointId>,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,9 @@ impl Media {
             }
             Command::Close { endpoint } => {
                 let Some(closed) = self.endpoints.remove(endpoint) else {
+                    if self.refused.remove(endpoint) {
+                        return Ok(None);
+                    }
                     return Err(format!("an unknown endpoint is closed: {endpoint:?}"));
                 };
                 self.by_address.remove(&closed.rtp);
@@ -102,6 +107,7 @@ impl Media {
             return Err(format!("an endpoint is opened twice: {endpoint:?}"));
         }
         if self.full {
+            self.refused.insert(endpoint);
             return Ok(Event::Refused { endpoint, reason: Refusal::NoPort });
         }
         let port = port.unwrap_or_else(|| {
@@ -184,6 +190,7 @@ impl Media {
     pub(super) fn crash(&mut self) {
         self.endpoints.clear();
         self.by_address.clear();
+        self.refused.clear();
         self.full = false;
     }
 

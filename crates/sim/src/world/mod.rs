@@ -110,6 +110,12 @@ pub(crate) struct World {
     gone_at: BTreeMap<usize, Time>,
     /// When the disk, the directory or the media plane had a bad time last.
     trouble: bool,
+    /// The disk has been full.
+    disk_trouble: bool,
+    /// When the exchange was killed.
+    killed_at: Vec<Time>,
+    /// Neither the network nor the machine has faults in this run.
+    is_foreseen_fair: bool,
     ticking: bool,
     options: Options,
     report: Report,
@@ -140,7 +146,6 @@ impl World {
         let network = Network::new(scenario.network.clone(), Random::new(seed, 2));
         let mut world = World {
             directory: directory(&scenario.phones),
-            scenario,
             now: Now {
                 time: Time::from_micros(1_000_000),
                 unix: UnixTime::from_micros(1_800_000_000_000_000),
@@ -162,8 +167,12 @@ impl World {
             directory_down: false,
             gone_at: BTreeMap::new(),
             trouble: false,
+            disk_trouble: false,
+            killed_at: Vec::new(),
+            is_foreseen_fair: scenario.is_network_fair() && !scenario.has_crash(),
             ticking: false,
             options,
+            scenario,
             report: Report { seed, digest: 0xcbf2_9ce4_8422_2325, ..Report::default() },
         };
         world.plan();
@@ -276,9 +285,18 @@ impl World {
         }
     }
 
+    /// Whether the exchange was killed before a release at this time was on disk.
+    fn is_release_forgotten(&self, released: Time) -> bool {
+        let commit = Duration::from_millis(self.scenario.commit_millis + 5);
+        let forgotten = |killed: &Time| {
+            *killed >= released && (self.disk_trouble || killed.since(released) <= commit)
+        };
+        self.killed_at.iter().any(forgotten)
+    }
+
     /// Whether nothing goes wrong in this run but what people do.
     fn is_fair(&self) -> bool {
-        self.scenario.is_network_fair() && !self.scenario.has_crash() && !self.trouble
+        self.is_foreseen_fair && !self.trouble
     }
 }
 

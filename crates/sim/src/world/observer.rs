@@ -26,7 +26,6 @@ pub(super) struct Observer {
 pub(super) struct Leg {
     /// The INVITE came from the phone.
     pub(super) incoming: bool,
-    pub(super) phone: Option<usize>,
     /// When the exchange received the 2xx, or sent it.
     pub(super) answered_at: Option<Time>,
     /// The first 2xx that was sent or received repeats itself; this one ends it.
@@ -38,17 +37,20 @@ pub(super) struct Leg {
     pub(super) final_status: Option<u16>,
     pub(super) last_at: Time,
     invite_cseq: u32,
-    sent_cseq: BTreeMap<Box<str>, (u32, Box<str>)>,
+    /// The highest number of our requests in each dialog, by the tag of the other side.
+    sent_cseq: BTreeMap<Box<str>, u32>,
+    /// Their branches: what has been sent before is sent again.
+    branches: BTreeSet<Box<str>>,
 }
 
 impl Observer {
     /// The exchange is about to be given this message.
-    pub(super) fn received(&mut self, now: Time, phone: Option<usize>, bytes: &[u8]) {
+    pub(super) fn received(&mut self, now: Time, bytes: &[u8]) {
         let Ok(message) = Message::parse(bytes) else { return };
         let (Ok(call_id), Ok(cseq)) = (message.call_id(), message.cseq()) else { return };
         let has_tag = message.to().is_ok_and(|to| to.tag().is_some());
         if message.is_request() && message.method() == Method::Invite && !has_tag {
-            let leg = self.leg(now, call_id, true, phone);
+            let leg = self.leg(now, call_id, true);
             if leg.invite_cseq < cseq.number {
                 leg.invite_cseq = cseq.number;
                 leg.final_status = None;
@@ -79,7 +81,7 @@ impl Observer {
     }
 
     /// The exchange sends this message to a phone.
-    pub(super) fn sent(&mut self, now: Time, phone: Option<usize>, bytes: &[u8]) {
+    pub(super) fn sent(&mut self, now: Time, bytes: &[u8]) {
         let message = match Message::parse(bytes) {
             Ok(message) => message,
             Err(error) => return self.complaints.push(format!("it sends no message: {error}")),
@@ -91,7 +93,7 @@ impl Observer {
             None => {
                 let has_tag = message.to().is_ok_and(|to| to.tag().is_some());
                 if message.method() == Method::Invite && !has_tag {
-                    let leg = self.leg(now, call_id, false, phone);
+                    let leg = self.leg(now, call_id, false);
                     leg.invite_cseq = leg.invite_cseq.max(cseq.number);
                 }
                 self.request_sent(now, call_id, &message);
@@ -151,26 +153,25 @@ impl Observer {
             return;
         }
         // RFC 3261 section 12.2.1.1: each new request within a dialog has a higher number.
-        let last = leg.sent_cseq.entry(remote.into()).or_insert((0, "".into()));
-        if &*last.1 != branch {
-            if cseq.number <= last.0 && cseq.number >= leg.invite_cseq {
-                let what = format!(
-                    "{} {} in {call_id} is not above {} before it",
-                    cseq.number, cseq.method, last.0
-                );
-                self.complaints.push(what);
-                return;
-            }
-            if cseq.number > last.0 {
-                *last = (cseq.number, branch.into());
-            }
+        if !leg.branches.insert(branch.into()) {
+            return;
         }
+        let last = leg.sent_cseq.entry(remote.into()).or_insert(0);
+        // What is sent to a second answer that nobody remembers has no number to build on.
+        let forgotten = request.method() == Method::Bye && cseq.number == *last;
+        if cseq.number <= *last && !forgotten {
+            let what = format!(
+                "{} {} in {call_id} is not above {last} before it",
+                cseq.number, cseq.method
+            );
+            return self.complaints.push(what);
+        }
+        *last = cseq.number;
     }
 
-    fn leg(&mut self, now: Time, call_id: &str, incoming: bool, phone: Option<usize>) -> &mut Leg {
+    fn leg(&mut self, now: Time, call_id: &str, incoming: bool) -> &mut Leg {
         self.legs.entry(call_id.into()).or_insert_with(|| Leg {
             incoming,
-            phone,
             answered_at: None,
             over_at: None,
             bye_received: None,
@@ -180,6 +181,7 @@ impl Observer {
             last_at: now,
             invite_cseq: 0,
             sent_cseq: BTreeMap::new(),
+            branches: BTreeSet::new(),
         })
     }
 
@@ -205,14 +207,11 @@ impl Observer {
         })
     }
 
-    /// Whether every leg that was told this address is over.
-    pub(super) fn is_released(&self, now: Time, address: SocketAddr) -> bool {
-        self.media.get(&address).is_some_and(|legs| {
-            legs.iter().all(|leg| {
-                let leg = self.legs.get(leg);
-                leg.is_some_and(|leg| leg.over_at.is_some_and(|over| over <= now))
-            })
-        })
+    /// When the last of the legs that were told this address was over.
+    pub(super) fn released_at(&self, address: SocketAddr) -> Option<Time> {
+        let legs = self.media.get(&address)?;
+        let ends: Option<Vec<Time>> = legs.iter().map(|leg| self.legs.get(leg)?.over_at).collect();
+        ends?.into_iter().max()
     }
 
     /// The Call-ID of a message, for the trace.

@@ -97,7 +97,8 @@ impl World {
         if to.ip() != exchange.ip() {
             return self.direct_packet(name_of, to);
         }
-        let released = self.observer.is_released(now, to);
+        let over = self.observer.released_at(to);
+        let released = over.is_some_and(|over| over <= now && !self.is_release_forgotten(over));
         let passage = self.media.packet(now, from, to);
         match passage {
             Passage::To(_) if released => {

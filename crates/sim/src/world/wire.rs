@@ -98,7 +98,7 @@ impl World {
         }
         let exchange: SocketAddr = EXCHANGE.parse().expect("an address");
         let phone = self.phones.iter().position(|phone| phone.public == flow.remote);
-        self.observer.sent(now, phone, &bytes);
+        self.observer.sent(now, &bytes);
         self.report_observed();
         let Some(phone) = phone else {
             if flow.remote == exchange {
@@ -144,7 +144,7 @@ impl World {
             Some((id, phone, self.network.bytes(now, id, Way::ToPhone)?))
         });
         let Some((connection, phone, at)) = sent else {
-            self.observer.sent(now, None, &bytes);
+            self.observer.sent(now, &bytes);
             self.trace(|| {
                 format!("exchange ══▶ {} has no way  {}", flow.remote, Observer::title(&bytes))
             });
@@ -152,7 +152,7 @@ impl World {
             let epoch = self.epoch;
             return self.queue.push(now + after, Event::SendFailed { epoch, shard, flow });
         };
-        self.observer.sent(now, Some(phone), &bytes);
+        self.observer.sent(now, &bytes);
         self.report_observed();
         self.trace_sent(phone, "◀══", &bytes, 1);
         let flow = Flow {
@@ -174,7 +174,7 @@ impl World {
         }
         self.report.counts.messages += 1;
         self.fold(bytes);
-        self.observer.received(self.now.time, phone, bytes);
+        self.observer.received(self.now.time, bytes);
         let shards = self.scenario.shards;
         let shard = usize::from(Exchange::shard_of(bytes, shards));
         self.trace(|| {
