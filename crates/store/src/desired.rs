@@ -96,8 +96,8 @@ pub enum Change {
     Setting {
         /// Which.
         key: &'static str,
-        /// Its value before, where it was set.
-        from: Option<Box<str>>,
+        /// Its value before.
+        from: Box<str>,
         /// Its value after.
         to: Box<str>,
     },
@@ -123,18 +123,9 @@ pub enum Change {
 impl fmt::Display for Change {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Change::Setting {
-                key,
-                from: Some(from),
-                to,
-            } => {
+            Change::Setting { key, from, to } => {
                 write!(formatter, "set {key} from {from:?} to {to:?}")
             }
-            Change::Setting {
-                key,
-                from: None,
-                to,
-            } => write!(formatter, "set {key} to {to:?}"),
             Change::Add { user } => write!(formatter, "add device {user:?}"),
             Change::Update { user, what } => {
                 write!(formatter, "change device {user:?}: {}", what.join(", "))

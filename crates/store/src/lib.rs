@@ -22,6 +22,8 @@ pub mod folder;
 pub mod journal;
 mod payload;
 pub mod records;
+#[cfg(test)]
+mod samples;
 
 pub use bindings::BindingJournal;
 pub use desired::{Change, Desired};

@@ -109,8 +109,8 @@ impl Records {
             edit.set(setting, value).await?;
             edit.check_realm().await
         };
-        self.named(done.await)?;
-        self.database.commit(change).await
+        let done = done.await;
+        self.database.finish(change, done).await
     }
 
     /// Adds a device.
@@ -125,9 +125,8 @@ impl Records {
                 .add(&device)
                 .await
         };
-        let stored = self.named(done.await)?;
-        self.database.commit(change).await?;
-        Ok(stored)
+        let done = done.await;
+        self.database.finish(change, done).await
     }
 
     /// Changes a device.
@@ -146,9 +145,8 @@ impl Records {
                 .update(user, &update)
                 .await
         };
-        let stored = self.named(done.await)?;
-        self.database.commit(change).await?;
-        Ok(stored)
+        let done = done.await;
+        self.database.finish(change, done).await
     }
 
     /// Removes a device with its numbers.
@@ -162,8 +160,8 @@ impl Records {
             edit.remove(user).await?;
             edit.forget_old_removals().await
         };
-        self.named(done.await)?;
-        self.database.commit(change).await
+        let done = done.await;
+        self.database.finish(change, done).await
     }
 
     /// The device with this user name.
@@ -264,8 +262,8 @@ impl Records {
             let mut edit = Edit::begin(&mut change, clock::now()).await?;
             edit.import(devices, limit, progress).await
         };
-        self.named(done.await)?;
-        self.database.commit(change).await
+        let done = done.await;
+        self.database.finish(change, done).await
     }
 
     /// What has become of devices since `since`; everything for `Revision(0)`.
@@ -278,7 +276,7 @@ impl Records {
     ) -> Result<DeviceChanges, StoreError> {
         let mut snapshot = self.database.snapshot().await?;
         let found = changes::since(&mut snapshot, since).await;
-        self.named(found)
+        self.database.finish(snapshot, found).await
     }
 
     /// Call records.
@@ -288,7 +286,7 @@ impl Records {
     pub async fn calls(&self, query: &CallQuery) -> Result<CallPage, StoreError> {
         let mut snapshot = self.database.snapshot().await?;
         let found = query::page(&mut snapshot, query).await;
-        self.named(found)
+        self.database.finish(snapshot, found).await
     }
 
     /// The record of one call.
@@ -298,7 +296,7 @@ impl Records {
     pub async fn call(&self, call: CallReference) -> Result<Option<CallRecord>, StoreError> {
         let mut snapshot = self.database.snapshot().await?;
         let found = query::record(&mut snapshot, call).await;
-        self.named(found)
+        self.database.finish(snapshot, found).await
     }
 
     /// The course of one call.
@@ -311,7 +309,7 @@ impl Records {
     ) -> Result<Option<Vec<Entry>>, StoreError> {
         let mut snapshot = self.database.snapshot().await?;
         let found = query::journal(&mut snapshot, call).await;
-        self.named(found)
+        self.database.finish(snapshot, found).await
     }
 
     /// The bindings as last written; a running exchange knows newer ones.
@@ -335,12 +333,12 @@ impl Records {
             let mut edit = Edit::begin(&mut change, clock::now()).await?;
             apply::apply(&mut edit, desired).await
         };
-        let changes = self.named(done.await)?;
+        let done = done.await;
         // Nothing to change is no change: a running exchange need not look.
-        if !dry_run && !changes.is_empty() {
-            self.database.commit(change).await?;
+        if dry_run || done.as_ref().is_ok_and(Vec::is_empty) {
+            return self.named(done);
         }
-        Ok(changes)
+        self.database.finish(change, done).await
     }
 
     /// The state as [`Records::apply`] takes it.
@@ -350,7 +348,7 @@ impl Records {
     pub async fn export(&self) -> Result<Desired, StoreError> {
         let mut snapshot = self.database.snapshot().await?;
         let found = apply::export(&mut snapshot).await;
-        self.named(found)
+        self.database.finish(snapshot, found).await
     }
 
     fn named<T>(&self, result: Result<T, Failure>) -> Result<T, StoreError> {

@@ -134,9 +134,8 @@ impl Backlog {
             written, refreshed, ..
         } = self;
         let end = |user: &str| written.get(user).map_or(now, |written| written.first_end);
-        let is_due = |user: &Box<str>, _: &mut BindingsOf| end(user) <= now + MARGIN;
         let due = refreshed
-            .extract_if(is_due)
+            .extract_if(|user, _| end(user) <= now + MARGIN)
             .map(|(_, change)| change)
             .collect();
         self.first_due = refreshed.keys().map(|user| end(user)).min();

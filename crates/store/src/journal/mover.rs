@@ -5,7 +5,7 @@
 //! the database keeps. That is why a call arrives exactly once: the position moves in the transaction
 //! that adds the calls before it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::Connection;
@@ -266,7 +266,7 @@ struct Collected {
 
 async fn connected<'a>(
     connection: &'a mut Option<SqliteConnection>,
-    file: &PathBuf,
+    file: &Path,
 ) -> Result<&'a mut SqliteConnection, StoreError> {
     match connection.take() {
         Some(present) => Ok(connection.insert(present)),

@@ -33,20 +33,19 @@ async fn apply_settings(
     desired: &DesiredSettings,
     changes: &mut Vec<Change>,
 ) -> Result<(), Failure> {
-    let mut present = setting::all(edit.connection).await?;
+    let present = setting::all(edit.connection).await?;
     for (setting, wanted) in [(Setting::Realm, &desired.realm)] {
-        let from = present.remove(&setting);
-        let Some(to) = wanted
-            .clone()
-            .filter(|wanted| from.as_ref() != Some(wanted))
-        else {
+        let from = present
+            .get(&setting)
+            .map_or(setting.default_value(), |value| value);
+        let Some(to) = wanted.as_ref().filter(|wanted| ***wanted != *from) else {
             continue;
         };
-        edit.set(setting, &to).await?;
+        edit.set(setting, to).await?;
         changes.push(Change::Setting {
             key: setting.name(),
-            from,
-            to,
+            from: from.into(),
+            to: to.clone(),
         });
     }
     Ok(())

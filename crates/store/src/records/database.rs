@@ -1,9 +1,11 @@
 //! The SQLite file behind the records: opening it, its schema, its failures in our words. No tables.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
@@ -13,7 +15,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Connection, Sqlite, Transaction};
+use sqlx::{Connection, Sqlite};
 
 use crate::error::StoreError;
 use crate::folder::{DataFolder, FolderError};
@@ -94,29 +96,37 @@ impl Database {
     }
 
     /// A transaction that sees one state throughout.
-    pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.pool
-            .begin()
-            .await
-            .map_err(|error| self.named(error.into()))
+    pub(crate) async fn snapshot(&self) -> Result<Transaction, StoreError> {
+        self.begin("BEGIN").await
     }
 
     /// A transaction that writes; the only one at a time.
-    pub(crate) async fn change(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.pool
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(|error| self.named(error.into()))
+    pub(crate) async fn change(&self) -> Result<Transaction, StoreError> {
+        self.begin("BEGIN IMMEDIATE").await
     }
 
-    pub(crate) async fn commit(
+    async fn begin(&self, statement: &'static str) -> Result<Transaction, StoreError> {
+        let connection = self.connection().await?;
+        let mut transaction = Transaction {
+            connection,
+            finished: false,
+        };
+        let begun = sqlx::query(statement).execute(&mut *transaction).await;
+        begun.map_err(|error| self.named(error.into()))?;
+        Ok(transaction)
+    }
+
+    /// Ends the transaction: with success, what it did is on disk; with a failure, undone.
+    pub(crate) async fn finish<T>(
         &self,
-        transaction: Transaction<'static, Sqlite>,
-    ) -> Result<(), StoreError> {
-        transaction
-            .commit()
-            .await
-            .map_err(|error| self.named(error.into()))
+        mut transaction: Transaction,
+        done: Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        let value = done.map_err(|failure| self.named(failure))?;
+        let committed = sqlx::query("COMMIT").execute(&mut *transaction).await;
+        committed.map_err(|error| self.named(error.into()))?;
+        transaction.finished = true;
+        Ok(value)
     }
 
     pub(crate) fn named(&self, failure: Failure) -> StoreError {
@@ -128,6 +138,39 @@ impl Database {
         check(&mut connection, &self.file)
             .await
             .map_err(|failure| self.named(failure))
+    }
+}
+
+/// A transaction, undone when dropped before [`Database::finish`].
+///
+/// Undoing is closing the connection. After some failures (a full disk, say) SQLite has undone the
+/// transaction by itself, after others not, and a connection of which that is not known must not come
+/// back into the pool.
+#[derive(Debug)]
+pub(crate) struct Transaction {
+    connection: PoolConnection<Sqlite>,
+    finished: bool,
+}
+
+impl Deref for Transaction {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.connection.close_on_drop();
+        }
     }
 }
 
@@ -145,12 +188,52 @@ pub(crate) async fn prepare(folder: &DataFolder) -> Result<(), StoreError> {
     let file = folder.database();
     check_header(&file)?;
     let mut connection = connect(&file).await?;
-    if applied_version(&mut connection, &file).await? < newest_version() {
-        // Two programs may start on a new folder at the same time; the second waits for the first.
-        let _guard = lock_folder(folder)?;
-        let run = SCHEMA.run(&mut connection).await;
-        run.map_err(|error| named(&file, migration_failure(error)))?;
+    let version = applied_version(&mut connection, &file).await?;
+    connection
+        .close()
+        .await
+        .map_err(|error| named(&file, error.into()))?;
+    if version == newest_version() {
+        Ok(())
+    } else {
+        migrate_apart(folder).await
     }
+}
+
+/// Migrates on a thread of its own: it waits for a lock that another task of the same runtime may
+/// hold, which must be able to go on.
+async fn migrate_apart(folder: &DataFolder) -> Result<(), StoreError> {
+    let failed = |source| StoreError::System {
+        what: "changing the schema".into(),
+        source,
+    };
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let folder = folder.clone();
+    let work = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        let done = runtime
+            .map_err(failed)
+            .and_then(|runtime| runtime.block_on(migrate(&folder)));
+        // Whoever asked may have been cancelled; the schema is up to date all the same.
+        drop(tell.send(done));
+    };
+    thread::Builder::new()
+        .name("schema".to_owned())
+        .spawn(work)
+        .map_err(failed)?;
+    told.await
+        .unwrap_or_else(|_| Err(failed(io::Error::other("its thread has panicked"))))
+}
+
+async fn migrate(folder: &DataFolder) -> Result<(), StoreError> {
+    let file = folder.database();
+    // Two programs may start on a new folder at the same time; the second waits for the first.
+    let _guard = lock_folder(folder)?;
+    let mut connection = connect(&file).await?;
+    let run = SCHEMA.run(&mut connection).await;
+    run.map_err(|error| named(&file, migration_failure(error)))?;
     connection
         .close()
         .await

@@ -28,6 +28,13 @@ impl Setting {
             Setting::Realm => "realm",
         }
     }
+
+    /// What it is where it is not made.
+    pub const fn default_value(self) -> &'static str {
+        match self {
+            Setting::Realm => DEFAULT_REALM,
+        }
+    }
 }
 
 pub(super) async fn realm(connection: &mut SqliteConnection) -> Result<Box<str>, Failure> {

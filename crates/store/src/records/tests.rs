@@ -1,1 +1,6 @@
+//! Records against a real database file.
 
+mod calls;
+mod desired;
+mod devices;
+mod failures;
