@@ -18,8 +18,8 @@ use crate::transport::listeners::{self, Listeners};
 use crate::transport::stream::{StreamParts, Streams, serve};
 use crate::transport::tls::Tls;
 
-/// Files that the process needs besides connections.
-const RESERVED_FILES: usize = 512;
+/// The least number of connections, however few files the system allows.
+const LEAST_CONNECTIONS: usize = 16;
 
 /// What a network is made of.
 pub(crate) struct NetworkParts<'a> {
@@ -51,10 +51,8 @@ impl Network {
     /// When a port cannot be opened.
     pub(crate) fn open(parts: NetworkParts<'_>) -> Result<Network, NodeError> {
         let mut limits = parts.limits;
-        limits.total = limits
-            .total
-            .min(most_files().saturating_sub(RESERVED_FILES))
-            .max(16);
+        // The other half of the files is for media and everything else.
+        limits.total = limits.total.min(most_files() / 2).max(LEAST_CONNECTIONS);
         let inboxes = Arc::new(
             Inboxes::new(parts.shards).map_err(NodeError::system("cannot make an inbox"))?,
         );
@@ -93,7 +91,7 @@ impl Network {
         cores: Vec<C>,
         services: &Arc<dyn Services>,
     ) -> Result<(), NodeError> {
-        self.streams.set_services(Arc::clone(services));
+        self.streams.set_services(services);
         let sockets = std::mem::take(&mut self.listeners.udp);
         let parts = (0u16..).zip(cores).zip(sockets).zip(&self.counters);
         for (((number, core), sockets), counters) in parts {

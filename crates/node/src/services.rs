@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use fernamt_exchange::config::Config;
 use fernamt_exchange::directory::Directory;
@@ -32,6 +32,23 @@ pub(crate) struct NewsCounters {
     pub(crate) malformed: AtomicU64,
     pub(crate) not_recovered: AtomicU64,
     pub(crate) journal_refusals: AtomicU64,
+    /// The second of the last log line about a single failure, and how many it has had.
+    logged: Mutex<(i64, u32)>,
+}
+
+/// Log lines about single failures in a second. A flood must not fill the disk.
+const MAX_FAILURE_LINES: u32 = 10;
+
+impl NewsCounters {
+    /// Whether one more single failure is logged in this second.
+    fn may_log(&self, now: UnixTime) -> bool {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.0 != now.as_seconds() {
+            *logged = (now.as_seconds(), 0);
+        }
+        logged.1 += 1;
+        logged.1 <= MAX_FAILURE_LINES
+    }
 }
 
 /// Everything the shards share.
@@ -156,7 +173,9 @@ impl Services for NodeServices {
         let counter = match event {
             Event::Banned { source, until } => return self.banned(shard, source, until),
             Event::AuthenticationFailed { source } => {
-                tracing::info!(%source, "failed to authenticate");
+                if self.news.may_log(crate::clock::now().unix) {
+                    tracing::info!(%source, "failed to authenticate");
+                }
                 &self.news.authentication_failures
             }
             Event::Malformed { source, reason } => {
@@ -221,5 +240,19 @@ impl CommitSink for Commits {
             "the journal of calls cannot be written"
         );
         self.bring(shard, tickets, Item::CommitFailed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_failures_is_not_a_flood_of_lines() {
+        let news = NewsCounters::default();
+        let second = |number: i64| UnixTime::from_micros(number * 1_000_000);
+        let lines = (0..1000).filter(|_| news.may_log(second(1))).count();
+        assert_eq!(lines, usize::try_from(MAX_FAILURE_LINES).unwrap());
+        assert!(news.may_log(second(2)));
     }
 }

@@ -19,7 +19,7 @@ use super::outbox::Outbox;
 use super::{Core, Inboxes, Item, Services};
 use crate::clock;
 use crate::transport::stream::Streams;
-use crate::transport::udp::{ReceiveBatch, Socket};
+use crate::transport::udp::{ReceiveBatch, Socket, stun};
 
 /// Under load a shard rests this long after a turn before it looks again: what has come by then is
 /// handled in one turn with one set of system calls. Nobody hears a delay of this size in signalling.
@@ -286,6 +286,10 @@ impl<C: Core> Shard<C> {
                 remote: datagram.remote,
                 connection: None,
             };
+            if let Some(answer) = stun::answer(datagram.bytes, datagram.remote) {
+                self.outbox.put(flow, answer);
+                continue;
+            }
             let owner = C::shard_of(datagram.bytes, self.shards);
             if owner == self.number {
                 self.handle(Input::Message {

@@ -11,7 +11,7 @@ mod websocket;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use fernamt_sip::transport::{ConnectionId, Flow, Transport};
 use tokio::runtime::Handle;
@@ -46,7 +46,7 @@ pub(crate) struct Streams {
     shard_of: fn(&[u8], u16) -> u16,
     table: Mutex<Table>,
     next: AtomicU64,
-    services: OnceLock<Arc<dyn Services>>,
+    services: OnceLock<Weak<dyn Services>>,
 }
 
 impl Streams {
@@ -65,8 +65,9 @@ impl Streams {
     }
 
     /// Names who is told of closed connections. Before the first listener is served.
-    pub(crate) fn set_services(&self, services: Arc<dyn Services>) {
-        let _ = self.services.set(services);
+    pub(crate) fn set_services(&self, services: &Arc<dyn Services>) {
+        // They know the connections, too; neither keeps the other alive.
+        let _ = self.services.set(Arc::downgrade(services));
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -187,7 +188,7 @@ impl Streams {
         if !known {
             return;
         }
-        if let Some(services) = self.services.get() {
+        if let Some(services) = self.services.get().and_then(Weak::upgrade) {
             services.connection_closed(id);
         }
         self.inboxes.push_all(|| Item::ConnectionClosed(id));

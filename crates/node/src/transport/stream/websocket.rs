@@ -254,6 +254,7 @@ fn end_of(error: Error) -> End {
     match error {
         Error::Io(error) => End::Io(error),
         Error::ConnectionClosed | Error::AlreadyClosed => End::Peer,
-        other => End::WebSocket(other.to_string()),
+        // The text may quote the peer.
+        other => End::WebSocket(other.to_string().escape_debug().to_string()),
     }
 }

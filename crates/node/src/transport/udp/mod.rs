@@ -3,6 +3,7 @@
 mod batch;
 mod refused;
 mod socket;
+pub(crate) mod stun;
 
 pub(crate) use self::batch::{BATCH, Outgoing, ReceiveBatch, SendBatch};
 pub(crate) use self::refused::{Recent, take_reports};
