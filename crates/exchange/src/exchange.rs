@@ -5,7 +5,7 @@ use fernamt_charging::CallReference;
 use fernamt_sip::digest::{BadRealm, DigestServer, DigestServerSettings};
 use fernamt_sip::message::{Message, Method};
 use fernamt_sip::time::{Now, Time, UnixTime};
-use fernamt_sip::transaction::{self, Disposition};
+use fernamt_sip::transaction::{self, Disposition, ServerId};
 use fernamt_sip::transport::Flow;
 use fernamt_sip::validate;
 
@@ -211,7 +211,7 @@ impl Exchange {
         let now = self.stack.now.time;
         match self.stack.transactions.receive(now, request) {
             Disposition::New => self.new_request(flow, request),
-            Disposition::Cancel { user, .. } => self.cancelled(flow, request, user),
+            Disposition::Cancel { server, user } => self.cancelled(flow, request, server, user),
             Disposition::Ack { .. } => {
                 if let Some(id) = self.leg_of(request) {
                     self.with_leg(id, |leg, cx| leg.acknowledged(cx, request));
@@ -250,10 +250,22 @@ impl Exchange {
         self.stack.tags.get(&tag).copied()
     }
 
-    fn cancelled(&mut self, flow: Flow, cancel: &Message<'_>, user: TransactionUse) {
+    fn cancelled(
+        &mut self,
+        flow: Flow,
+        cancel: &Message<'_>,
+        server: ServerId,
+        user: TransactionUse,
+    ) {
         self.respond_stateless(flow, cancel, 200, |_| {});
-        if let TransactionUse::Leg(id, Purpose::Invite) = user {
-            self.with_leg(id, |leg, cx| leg.cancelled(cx, cancel));
+        let TransactionUse::Leg(id, Purpose::Invite) = user else {
+            return;
+        };
+        if self
+            .with_leg(id, |leg, cx| leg.cancelled(cx, cancel))
+            .is_none()
+        {
+            self.cancelled_while_waiting(server);
         }
     }
 

@@ -77,6 +77,7 @@ fn a_caller_who_gives_up_stops_the_ringing() {
     bert.expect(&mut rig, "ACK");
     let (record, _) = rig.records.pop().unwrap();
     assert_eq!(record.answer, None);
+    assert_eq!(record.status, Some(487), "what the caller was given");
     assert_eq!(record.released_by, Releaser::Caller);
     assert!(rig.open_ports.is_empty());
 }
@@ -294,4 +295,71 @@ fn an_answer_that_a_crash_kept_from_the_caller_is_sent_after_it() {
     anna.send(&mut rig, &bye);
     anna.expect(&mut rig, "SIP/2.0 200");
     bert.expect(&mut rig, "BYE");
+}
+
+#[test]
+fn nobody_is_expected_to_send_what_the_other_does_not_receive() {
+    let mut rig = Rig::new();
+    let (mut anna, bert) = two_phones(&mut rig);
+    let (mut hers, _) = talking(&mut rig, &mut anna, &bert);
+    rig.media.clear();
+    let reinvite = anna.in_dialog(&mut hers, "INVITE", "", &OFFER.replace("1 1 IN", "1 2 IN"));
+    anna.send(&mut rig, &reinvite);
+    anna.expect(&mut rig, "SIP/2.0 100");
+    let invite = bert.expect(&mut rig, "INVITE");
+    let inactive = ANSWER.to_owned() + "a=inactive\r\n";
+    bert.respond(&mut rig, &invite, "200 OK", "", &inactive);
+    anna.expect(&mut rig, "SIP/2.0 200");
+    let remotes: Vec<_> = rig
+        .media
+        .iter()
+        .filter_map(|order| match order {
+            Command::Remote { remote, .. } => Some(remote),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(remotes.len(), 2);
+    for remote in remotes {
+        assert!(
+            !remote.sends && !remote.receives && remote.silence.is_none(),
+            "{remote:?}"
+        );
+    }
+}
+
+#[test]
+fn requests_after_a_second_crash_are_numbered_higher_than_after_the_first() {
+    let mut rig = Rig::new();
+    let (mut anna, bert) = two_phones(&mut rig);
+    talking(&mut rig, &mut anna, &bert);
+    let mut last = 0;
+    for _ in 0..2 {
+        rig.crash(rig::config());
+        rig.pass(Duration::from_secs(61));
+        let request = bert.expect(&mut rig, "OPTIONS");
+        let cseq: u32 = header(&request, Name::CSeq)
+            .split(' ')
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!(cseq > last, "{cseq} after {last}");
+        last = cseq;
+        bert.respond(&mut rig, &request, "200 OK", "", "");
+    }
+}
+
+#[test]
+fn a_peer_that_hears_nothing_of_refreshes_is_given_up() {
+    let mut rig = Rig::new();
+    let (mut anna, bert) = two_phones(&mut rig);
+    talking(&mut rig, &mut anna, &bert);
+    for _ in 0..2_000 {
+        rig.pass(Duration::from_secs(1));
+        while let Some((flow, _)) = rig.wire.pop_front() {
+            rig.input(fernamt_exchange::interface::Input::SendFailed { flow });
+        }
+    }
+    assert_eq!(rig.records.len(), 1);
+    assert!(rig.open_ports.is_empty());
 }

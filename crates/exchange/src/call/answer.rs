@@ -129,7 +129,7 @@ impl Call {
 
     /// What matters has changed in mid call: writes it down, without waiting.
     pub(super) fn write_change(&mut self, stack: &mut Stack) {
-        if self.answered.is_some() && self.ending.is_none() {
+        if self.answered.is_some() && !matches!(self.stage, Stage::Releasing) {
             let state = self.write_down();
             let write = Write::State {
                 call: self.reference,

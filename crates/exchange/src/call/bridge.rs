@@ -51,10 +51,23 @@ struct End {
     id: EndpointId,
     /// Where it listens; not known before it is open.
     rtp: Option<SocketAddr>,
-    /// What the media plane has been told.
+    /// What the party has said of itself, and the other side has agreed to.
     remote: Option<Remote>,
-    /// What it will be told when the other side agrees.
+    /// What it has said and the other side has not agreed to yet.
     proposed: Option<Remote>,
+}
+
+impl End {
+    /// The other side agrees to what was proposed. False: nothing was.
+    fn agree(&mut self) -> bool {
+        match self.proposed.take() {
+            Some(proposed) => {
+                self.remote = Some(proposed);
+                true
+            }
+            None => false,
+        }
+    }
 }
 
 /// A description that cannot be carried to the other side.
@@ -336,14 +349,12 @@ impl Bridge {
         for (a, b) in caller.ends.iter_mut().zip(&mut callee.ends) {
             let (Some(a), Some(b)) = (a, b) else { continue };
             let first = a.remote.is_none() || b.remote.is_none();
-            let changed = a.proposed.is_some() || b.proposed.is_some();
-            if !changed {
+            // Both are asked: neither may be skipped.
+            if !(a.agree() | b.agree()) {
                 continue;
             }
-            allow_payload_types_of_both(a, b);
-            for end in [&mut *a, &mut *b] {
-                tell_remote(stack, end);
-            }
+            tell_remote(stack, a, b.remote.as_ref());
+            tell_remote(stack, b, a.remote.as_ref());
             if first {
                 let order = media::Command::Bridge { a: a.id, b: b.id };
                 stack.outputs.push_back(Output::Media(order));
@@ -354,7 +365,9 @@ impl Bridge {
     /// Takes what was learned from the caller as agreed, for a call to the exchange itself.
     pub(super) fn connect_caller(&mut self, stack: &mut Stack) {
         for end in self.caller.ends.iter_mut().flatten() {
-            tell_remote(stack, end);
+            if end.agree() {
+                tell_remote(stack, end, None);
+            }
         }
     }
 
@@ -456,36 +469,30 @@ fn remote_of(
     })
 }
 
-/// Each party numbers its formats as the other's description does, and both descriptions pass
-/// through unchanged in this: what either of them names may come from either of them.
-fn allow_payload_types_of_both(a: &mut End, b: &mut End) {
-    fn named(end: &End) -> &[u8] {
-        let remote = end.proposed.as_ref().or(end.remote.as_ref());
-        remote.map_or(&[], |remote| &remote.payload_types)
-    }
-    let mut both: Vec<u8> = named(a).iter().chain(named(b)).copied().collect();
-    both.sort_unstable();
-    both.dedup();
-    for end in [a, b] {
-        if end.proposed.is_none() {
-            end.proposed = end.remote.clone();
-        }
-        if let Some(remote) = &mut end.proposed {
-            remote.payload_types.clone_from(&both);
-        }
-    }
-}
-
-fn tell_remote(stack: &mut Stack, end: &mut End) {
-    let Some(remote) = end.proposed.take() else {
+/// Tells the media plane where a party is, given what the party on the other side has said.
+///
+/// A party may send what the other one is willing to receive (RFC 3264 section 6.1). Each numbers
+/// its formats as the other's description does, and both descriptions pass through unchanged in
+/// this: what either of them names may come from either of them. Silence means something only while
+/// both talk: whoever holds, or is held, may well send nothing.
+fn tell_remote(stack: &mut Stack, end: &End, other: Option<&Remote>) {
+    let Some(mut remote) = end.remote.clone() else {
         return;
     };
-    let order = media::Command::Remote {
-        endpoint: end.id,
-        remote: remote.clone(),
-    };
-    stack.outputs.push_back(Output::Media(order));
-    end.remote = Some(remote);
+    if let Some(other) = other {
+        remote.sends &= other.receives;
+        remote.receives &= other.sends;
+        remote.payload_types.extend_from_slice(&other.payload_types);
+        remote.payload_types.sort_unstable();
+        remote.payload_types.dedup();
+    }
+    if !(remote.sends && remote.receives) {
+        remote.silence = None;
+    }
+    let endpoint = end.id;
+    stack
+        .outputs
+        .push_back(Output::Media(media::Command::Remote { endpoint, remote }));
 }
 
 /// What went through an endpoint, for the journal.

@@ -231,10 +231,7 @@ impl Call {
     /// Something happened on a leg.
     pub(crate) fn leg_event(&mut self, stack: &mut Stack, leg: u8, event: LegEvent) {
         match event {
-            LegEvent::Finished => {
-                self.leg_over(leg);
-                self.finish_if_done(stack);
-            }
+            LegEvent::Finished => self.leg_over(leg),
             LegEvent::Released(release) => self.leg_released(stack, leg, release),
             LegEvent::Progress(progress) => self.progressed(stack, leg, progress),
             LegEvent::Answered { description } => self.picked_up(stack, leg, description),
@@ -282,7 +279,7 @@ impl Call {
                     .decided(stack.now.unix, &format!("No media port: {reason}."));
                 self.bridge.refused(stack, endpoint);
                 self.media_refused(stack);
-                self.finish_if_done(stack);
+                self.record_if_silent(stack);
             }
             media::Event::Latched { endpoint, rtp } => {
                 if let Some(party) = self.party_of(endpoint) {
@@ -301,7 +298,7 @@ impl Call {
                         .media(stack.now.unix, party, &bridge::in_words(&statistics));
                 }
                 self.bridge.closed(stack, endpoint);
-                self.finish_if_done(stack);
+                self.record_if_silent(stack);
             }
         }
     }

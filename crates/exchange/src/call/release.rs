@@ -40,8 +40,8 @@ impl Call {
     /// A party has left, or was found to be gone.
     pub(super) fn leg_released(&mut self, stack: &mut Stack, leg: u8, release: Release) {
         self.leg_over(leg);
-        if self.ending.is_some() {
-            return self.finish_if_done(stack);
+        if matches!(self.stage, Stage::Releasing) {
+            return;
         }
         let by = match (release.by_party, leg) {
             (false, _) => Releaser::Exchange,
@@ -56,12 +56,16 @@ impl Call {
             };
             return self.leg_rejected(stack, leg, rejection);
         }
-        self.release(stack, Ending::new(stack, release.cause, by));
+        let rejection = Rejection {
+            cause: release.cause,
+            status: release.status,
+        };
+        self.refuse_with(stack, rejection, Ending::new(stack, release.cause, by));
     }
 
     /// Somebody commands the end.
     pub(crate) fn command_release(&mut self, stack: &mut Stack) {
-        if self.ending.is_none() {
+        if !matches!(self.stage, Stage::Releasing) {
             self.decided(stack, "The call is ended by command.");
             self.release(stack, Ending::by_exchange(stack, Cause::NORMAL_UNSPECIFIED));
         }
@@ -107,7 +111,7 @@ impl Call {
         rejection: Rejection,
         mut ending: Ending,
     ) {
-        if self.ending.is_some() {
+        if matches!(self.stage, Stage::Releasing) {
             return;
         }
         let answered = matches!(self.stage, Stage::Conversing { .. });
@@ -139,7 +143,7 @@ impl Call {
             }
             let command = if leg == 0 && !answered {
                 LegCommand::Reject {
-                    rejection: rejection,
+                    rejection,
                     retry_after: None,
                 }
             } else {
@@ -153,7 +157,7 @@ impl Call {
         self.journal
             .released(ending.at.unix, cause.0, &in_words(&ending));
         self.ending = Some(ending);
-        self.finish_if_done(stack);
+        self.record_if_silent(stack);
     }
 
     pub(super) fn leg_over(&mut self, leg: u8) {
@@ -162,9 +166,10 @@ impl Call {
         }
     }
 
-    /// Writes the record when nothing is left to be done: exactly once.
-    pub(super) fn finish_if_done(&mut self, stack: &mut Stack) {
-        if !self.is_done() {
+    /// Writes the record, exactly once: as soon as the media have ended, whatever the legs still
+    /// have to say to their peers.
+    pub(super) fn record_if_silent(&mut self, stack: &mut Stack) {
+        if !self.bridge.is_closed() {
             return;
         }
         let Some(ending) = self.ending.take() else {
@@ -172,9 +177,8 @@ impl Call {
         };
         let record = Box::new(self.record(&ending));
         let journal = std::mem::take(&mut self.journal).into_entries();
-        stack
-            .outputs
-            .push_back(Output::Write(Write::Closed { record, journal }));
+        let write = Write::Closed { record, journal };
+        stack.outputs.push_back(Output::Write(write));
     }
 
     fn record(&self, ending: &Ending) -> CallRecord {

@@ -427,7 +427,7 @@ impl Call {
     pub(super) fn leg_rejected(&mut self, stack: &mut Stack, leg: u8, rejection: Rejection) {
         self.leg_over(leg);
         let Stage::Seeking(seeking) = &mut self.stage else {
-            return self.finish_if_done(stack);
+            return;
         };
         seeking.active.retain(|active| *active != leg);
         let nobody_else_wanted = rejection.status.is_some_and(|status| status >= 600);

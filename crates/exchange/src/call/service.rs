@@ -128,17 +128,20 @@ impl Call {
         }
     }
 
-    /// After a restart the endpoints are open again: media flow as before.
+    /// After a restart the endpoints are open again: media flow as before. The call is written down
+    /// once more, so that the next restart does not number requests as this one does.
     pub(super) fn resume_media(&mut self, stack: &mut Stack) {
         if self.partner_of(0).is_some() {
-            return self.bridge.connect(stack);
+            self.bridge.connect(stack);
+        } else {
+            self.bridge.connect_caller(stack);
+            if let Some((endpoint, _)) = self.bridge.first_open(Side::Caller) {
+                stack
+                    .outputs
+                    .push_back(Output::Media(media::Command::Echo { endpoint }));
+            }
         }
-        self.bridge.connect_caller(stack);
-        if let Some((endpoint, _)) = self.bridge.first_open(Side::Caller) {
-            stack
-                .outputs
-                .push_back(Output::Media(media::Command::Echo { endpoint }));
-        }
+        self.write_change(stack);
     }
 
     /// The announcement has been heard, or has had its time.

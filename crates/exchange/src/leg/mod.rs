@@ -86,6 +86,8 @@ pub(crate) struct Release {
     pub(crate) cause: Cause,
     /// Whether the party did it; otherwise the exchange found out that it is gone.
     pub(crate) by_party: bool,
+    /// The final response that the leg has given on its own to a party that waited for one.
+    pub(crate) status: Option<u16>,
 }
 
 /// Something that is passed on as it is.

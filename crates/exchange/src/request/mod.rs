@@ -202,6 +202,31 @@ impl Exchange {
         }
     }
 
+    /// An INVITE is cancelled while its sender is being found out.
+    pub(crate) fn cancelled_while_waiting(&mut self, server: ServerId) {
+        let is_waiting = |asker: &Asker| matches!(asker, Asker::Request(it) if it.server == server);
+        let found = self
+            .stack
+            .askers
+            .iter()
+            .find(|(_, asker)| is_waiting(asker));
+        let Some(question) = found.map(|(question, _)| *question) else {
+            return;
+        };
+        let Some(Asker::Request(waiting)) = self.stack.askers.remove(&question) else {
+            return;
+        };
+        let place = Place {
+            server,
+            flow: waiting.flow,
+            slot: waiting.slot,
+        };
+        self.give_place_up(place);
+        if let Ok(request) = Message::parse(&waiting.request) {
+            self.respond_to(place, &request, 487, |_| {});
+        }
+    }
+
     fn give_place_up(&mut self, place: Place) {
         if let Some(slot) = place.slot {
             self.calls.release(slot);

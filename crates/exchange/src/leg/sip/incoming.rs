@@ -76,6 +76,20 @@ pub(crate) struct AwaitingAck {
     release: Option<Cause>,
 }
 
+impl Incoming {
+    /// Whether offer and answer are complete, confirmed by PRACK.
+    pub(super) fn has_agreed(&self) -> bool {
+        self.agreed && !self.own_offer && self.unacknowledged.is_none()
+    }
+}
+
+impl AwaitingAck {
+    /// The transaction of the INVITE.
+    pub(super) fn server(&self) -> ServerId {
+        self.server
+    }
+}
+
 impl SipLeg {
     /// The leg of an INVITE that has been accepted for processing; `None` when no dialog can come
     /// of it.
@@ -336,6 +350,7 @@ impl SipLeg {
             Release {
                 cause,
                 by_party: true,
+                status: Some(487),
             },
         );
     }
@@ -413,6 +428,7 @@ impl SipLeg {
             Release {
                 cause: Cause::RECOVERY_ON_TIMER_EXPIRY,
                 by_party: false,
+                status: None,
             },
         );
     }
@@ -431,6 +447,7 @@ impl SipLeg {
                 LegEvent::Released(Release {
                     cause,
                     by_party: false,
+                    status: Some(504),
                 }),
             );
         }

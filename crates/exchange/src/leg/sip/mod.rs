@@ -169,6 +169,11 @@ impl SipLeg {
         if matches!(self.phase, Phase::Over) {
             return;
         }
+        self.refuse_what_is_asked(cx);
+        if let Phase::AwaitingAck(awaiting) = &self.phase {
+            // Nobody is left who would acknowledge it.
+            cx.stack.transactions.acknowledged(awaiting.server());
+        }
         self.phase = Phase::Over;
         self.asked = None;
         self.own = None;

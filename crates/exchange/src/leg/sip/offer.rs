@@ -200,6 +200,13 @@ impl SipLeg {
         } else {
             Method::Invite
         };
+        if early && !self.has_agreed_early() {
+            // RFC 3311 section 5.1: not while the first offer is open.
+            self.own = None;
+            return cx
+                .stack
+                .emit(self.id, LegEvent::OfferRefused { status: 491 });
+        }
         if early && (!self.abilities.update || description.is_none()) {
             self.own = None;
             return cx
@@ -222,6 +229,15 @@ impl SipLeg {
                 cx.stack
                     .emit(self.id, LegEvent::OfferRefused { status: 500 });
             }
+        }
+    }
+
+    /// Whether offer and answer of the set-up are complete although the call is not answered.
+    fn has_agreed_early(&self) -> bool {
+        match &self.phase {
+            Phase::Incoming(incoming) => incoming.has_agreed(),
+            Phase::Outgoing(outgoing) => outgoing.has_agreed(),
+            _ => true,
         }
     }
 
@@ -355,6 +371,7 @@ impl SipLeg {
                 Release {
                     cause,
                     by_party: false,
+                    status: None,
                 },
             );
         }

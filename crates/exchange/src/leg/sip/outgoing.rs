@@ -180,6 +180,8 @@ struct Early {
     dialog: Dialog,
     /// RSeq of the last reliable response.
     rseq: Option<u32>,
+    /// A reliable response has carried a description.
+    agreed: bool,
     /// A reliable response with an offer whose PRACK needs an answer: its RSeq and CSeq.
     owing: Option<(u32, u32)>,
 }
@@ -203,6 +205,13 @@ impl Outgoing {
     /// The first early dialog.
     pub(super) fn first_early(&mut self) -> Option<&mut Dialog> {
         self.early.first_mut().map(|early| &mut early.dialog)
+    }
+
+    /// Whether offer and answer are complete, confirmed by PRACK.
+    pub(super) fn has_agreed(&self) -> bool {
+        self.early
+            .first()
+            .is_some_and(|early| early.agreed && early.owing.is_none())
     }
 
     /// The early dialog with this tag of the peer.
@@ -478,6 +487,7 @@ impl SipLeg {
                 return;
             }
             early.rseq = Some(rseq);
+            early.agreed |= described;
             let cseq = response.cseq().map_or(0, |cseq| cseq.number);
             offer = described && !offered;
             if offer {
@@ -852,6 +862,7 @@ fn early_dialog<'o>(
             outgoing.early.push(Early {
                 dialog,
                 rseq: None,
+                agreed: false,
                 owing: None,
             });
             outgoing.early.len() - 1

@@ -46,7 +46,6 @@ impl SipLeg {
                 self.finish(cx);
             }
             Phase::Established => {
-                self.refuse_what_is_asked(cx);
                 self.say_bye(cx, cause);
                 self.finish(cx);
             }
@@ -55,7 +54,7 @@ impl SipLeg {
     }
 
     /// What the peer still waits for gets a final response (RFC 3261 section 15.1.2).
-    fn refuse_what_is_asked(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn refuse_what_is_asked(&mut self, cx: &mut Context<'_>) {
         if self.asked.is_some() {
             self.refuse_offer(cx, 487);
         }
@@ -78,24 +77,18 @@ impl SipLeg {
         bye: &Message<'_>,
     ) {
         self.respond(cx, server, bye, &Reply::status(200), |_| {});
-        self.refuse_what_is_asked(cx);
         let cause = Cause::of_message(bye).unwrap_or(Cause::NORMAL_CLEARING);
-        if let Phase::Incoming(_) = &self.phase {
+        let status = matches!(self.phase, Phase::Incoming(_)).then_some(487);
+        if status.is_some() {
             // A BYE in an early dialog also ends the INVITE (RFC 3261 section 15.1.2).
-            self.reject(
-                cx,
-                &Rejection {
-                    cause,
-                    status: Some(487),
-                },
-                None,
-            );
+            self.reject(cx, &Rejection { cause, status }, None);
         }
         self.leave(
             cx,
             Release {
                 cause,
                 by_party: true,
+                status,
             },
         );
     }

@@ -9,6 +9,7 @@ use fernamt_sip::dialog::session_timer::{
 };
 use fernamt_sip::header::SessionExpires;
 use fernamt_sip::message::{Message, Method, Name};
+use fernamt_sip::time::Time;
 use fernamt_sip::timer::TimerId;
 use fernamt_sip::transaction::{ClientId, ServerId};
 
@@ -28,6 +29,8 @@ const REFRESH_LATER: Duration = Duration::from_secs(5);
 pub(super) struct Session {
     pub(super) agreed: SessionTimer,
     timer: Option<TimerId>,
+    /// When the session is over unless it is refreshed.
+    ends: Time,
     /// A re-INVITE that refreshes is on its way.
     inviting: Option<ClientId>,
 }
@@ -94,6 +97,7 @@ impl SipLeg {
         self.session = Some(Session {
             agreed,
             timer,
+            ends: stack.now.time + agreed.end_after(),
             inviting: None,
         });
     }
@@ -192,12 +196,31 @@ impl SipLeg {
         }
     }
 
+    /// Tries once more in a moment, or gives up when the session is over by then.
     fn refresh_later(&mut self, cx: &mut Context<'_>) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        cx.stack.cancel_timer(&mut session.timer);
+        let left = session.ends.since(cx.stack.now.time);
+        let (after, timer) = if left > REFRESH_LATER {
+            (REFRESH_LATER, LegTimer::Refresh)
+        } else {
+            (left, LegTimer::SessionExpiry)
+        };
+        session.timer = Some(cx.stack.set_timer(after, Alarm::Leg(self.id, timer)));
+    }
+
+    /// The leg was picked up after a restart: the peer is asked before long whether it is there.
+    pub(super) fn resume_session(&mut self, stack: &mut Stack, agreed: SessionTimer) {
+        self.begin_session(stack, agreed);
+        let milliseconds = stack.random_between(30_000, 60_000);
+        let (Some(session), true) = (&mut self.session, agreed.we_refresh) else {
+            return;
+        };
+        stack.cancel_timer(&mut session.timer);
         let alarm = Alarm::Leg(self.id, LegTimer::Refresh);
-        if let Some(session) = &mut self.session {
-            cx.stack.cancel_timer(&mut session.timer);
-            session.timer = Some(cx.stack.set_timer(REFRESH_LATER, alarm));
-        }
+        session.timer = Some(stack.set_timer(Duration::from_millis(milliseconds), alarm));
     }
 
     /// Whether a re-INVITE of ours is on its way although nothing is offered.
@@ -256,10 +279,8 @@ impl SipLeg {
     /// The peer should have refreshed and has not.
     pub(super) fn session_expired(&mut self, cx: &mut Context<'_>) {
         if matches!(self.phase, Phase::Established) {
-            cx.journal.decided(
-                cx.stack.now.unix,
-                "The device has not refreshed its session in time.",
-            );
+            cx.journal
+                .decided(cx.stack.now.unix, "The session was not refreshed in time.");
             let cause = Cause::RECOVERY_ON_TIMER_EXPIRY;
             self.say_bye(cx, cause);
             self.leave(
@@ -267,6 +288,7 @@ impl SipLeg {
                 Release {
                     cause,
                     by_party: false,
+                    status: None,
                 },
             );
         }

@@ -95,7 +95,7 @@ impl SipLeg {
             });
         }
         if let Some(agreed) = state.session {
-            leg.begin_session(stack, agreed);
+            leg.resume_session(stack, agreed);
         }
         Some(leg)
     }
