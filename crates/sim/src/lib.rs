@@ -18,6 +18,7 @@
     reason = "a mistake of the simulation itself must end the run"
 )]
 
+pub mod flood;
 mod phone;
 mod random;
 mod scenario;

@@ -85,6 +85,17 @@ pub struct Counts {
     pub packets: u64,
 }
 
+impl Counts {
+    /// Adds those of another run.
+    pub fn add(&mut self, other: Counts) {
+        self.messages += other.messages;
+        self.records += other.records;
+        self.answered += other.answered;
+        self.restarts += other.restarts;
+        self.packets += other.packets;
+    }
+}
+
 /// Everything that exists in one run.
 pub(crate) struct World {
     scenario: Scenario,
