@@ -2,6 +2,7 @@
 //! a directory, a location, a media plane and a journal that do what they are told at once.
 
 #![allow(dead_code, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
