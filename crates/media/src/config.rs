@@ -16,10 +16,6 @@ pub const MAX_LOCAL_ADDRESSES: usize = 64;
 /// The most media threads.
 pub const MAX_THREADS: usize = 64;
 
-/// The most payload type numbers that one [`Remote`](fernamt_exchange::media::Remote) can name:
-/// seven bits (RFC 3550 section 5.1). Higher numbers are no payload types and are passed over.
-pub const MAX_PAYLOAD_TYPES: usize = 128;
-
 /// How a media plane is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlaneConfig {

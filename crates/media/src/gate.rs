@@ -199,14 +199,18 @@ fn reachable(address: SocketAddr) -> Option<SocketAddr> {
     (!nobody).then_some(address)
 }
 
-/// A set of payload types; they have seven bits (RFC 3550 section 5.1).
+/// The payload types there are: seven bits (RFC 3550 section 5.1). Higher numbers in a list are passed
+/// over.
+const PAYLOAD_TYPES: u8 = 128;
+
+/// A set of payload types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PayloadTypes(u128);
 
 impl PayloadTypes {
     #[inline]
     fn contains(self, payload_type: u8) -> bool {
-        payload_type < 128 && self.0 & (1 << payload_type) != 0
+        payload_type < PAYLOAD_TYPES && self.0 & (1 << payload_type) != 0
     }
 }
 
@@ -216,7 +220,9 @@ impl From<&[u8]> for PayloadTypes {
         if list.is_empty() {
             return PayloadTypes(u128::MAX);
         }
-        let types = list.iter().filter(|&&payload_type| payload_type < 128);
+        let types = list
+            .iter()
+            .filter(|&&payload_type| payload_type < PAYLOAD_TYPES);
         PayloadTypes(types.fold(0, |set, payload_type| set | 1 << payload_type))
     }
 }

@@ -26,8 +26,5 @@ mod socket;
 mod wave;
 mod worker;
 
-pub use config::{
-    MAX_DATAGRAM_BYTES, MAX_LOCAL_ADDRESSES, MAX_PAYLOAD_TYPES, MAX_THREADS, PlaneConfig,
-    StartError,
-};
+pub use config::{MAX_DATAGRAM_BYTES, MAX_LOCAL_ADDRESSES, MAX_THREADS, PlaneConfig, StartError};
 pub use plane::{Plane, Usage};

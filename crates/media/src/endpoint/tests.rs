@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::*;
 
 const PARTY: &str = "192.0.2.10:4000";
@@ -160,4 +162,23 @@ fn a_party_that_may_not_send_is_not_silent_and_gets_all_its_time_after_a_hold() 
     assert!(endpoint.falls_silent(110_000_000));
     let mut unwatched = self::endpoint(None, true);
     assert!(!unwatched.falls_silent(u64::MAX));
+}
+
+proptest! {
+    /// Whatever arrives on either port, from the party itself, only whole packets get through.
+    #[test]
+    fn any_bytes_are_judged_without_a_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..64),
+        first in prop_oneof![Just(0x80_u8), Just(0x90), Just(0xa0), any::<u8>()],
+        is_rtp in any::<bool>(),
+    ) {
+        let mut endpoint = endpoint(None, true);
+        let datagram = [&[first, 8], bytes.as_slice()].concat();
+        let channel = if is_rtp { Channel::Rtp } else { Channel::Rtcp };
+        let arrival = arrive(&mut endpoint, channel, &datagram, 0);
+        let statistics = endpoint.statistics();
+        prop_assert_eq!(statistics.packets_received, u64::from(arrival == Arrival::Rtp));
+        prop_assert_eq!(statistics.packets_dropped, u64::from(arrival == Arrival::Dropped));
+        prop_assert!(arrival != Arrival::Rtp || datagram.len() >= 12);
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::latch::{CONSISTENT_PACKETS, REBIND_SILENCE_MICROS};
 use super::*;
 
@@ -388,5 +390,52 @@ fn nothing_is_sent_to_addresses_that_are_nobody() {
             (None, None),
             "{nobody}"
         );
+    }
+}
+
+/// Sources of the property test: the party, its NAT, a neighbour behind it, strangers.
+const SOURCES: [&str; 6] = [
+    "10.0.0.5:4000",
+    "198.51.100.7:61000",
+    "198.51.100.7:61001",
+    "198.51.100.7:61002",
+    "203.0.113.66:4000",
+    "10.0.0.5:4001",
+];
+
+proptest! {
+    /// Whoever sends whatever in whichever order: a source that signalling does not vouch for is
+    /// never let in, and voice goes only to the negotiated or to an accepted source.
+    #[test]
+    fn strangers_neither_speak_nor_hear(
+        steps in prop::collection::vec((0..SOURCES.len(), 0..3_u32, 0..40_u16, 0..1_500_000_u64), 1..200),
+        moves in prop::collection::vec(0..200_usize, 0..4),
+    ) {
+        let mut gate = gate("10.0.0.5:4000", NAT);
+        let (mut now, mut accepted) = (0, vec![address("10.0.0.5:4000")]);
+        for (index, (source, ssrc, sequence, pause)) in steps.into_iter().enumerate() {
+            now += pause;
+            if moves.contains(&index) {
+                let port = 4_000 + 2 * (index as u16 % 2);
+                gate.renegotiate(&remote(&format!("10.0.0.5:{port}"), NAT), now);
+                accepted = vec![SocketAddr::new("10.0.0.5".parse().unwrap(), port)];
+                accepted.extend(gate.latch.address());
+            }
+            let from = address(SOURCES[source]);
+            let before = gate.latch.address();
+            let verdict = gate.admit(from, packet(ssrc, sequence), now);
+            // By signalling, or by going on with the stream on the IP address where it was.
+            let vouched = from == gate.negotiated.rtp
+                || from.ip() == gate.negotiated.signalling
+                || before.is_some_and(|before| before.ip() == from.ip());
+            prop_assert!(vouched || verdict == Verdict::Dropped);
+            match verdict {
+                Verdict::Latched => accepted.push(from),
+                Verdict::Accepted => prop_assert_eq!(before, Some(from)),
+                Verdict::Dropped => prop_assert_eq!(gate.latch.address(), before),
+            }
+            let to = gate.rtp_destination();
+            prop_assert!(to.is_some_and(|to| accepted.contains(&to)), "{:?}", to);
+        }
     }
 }
