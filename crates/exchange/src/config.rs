@@ -31,8 +31,9 @@ pub struct Config {
     /// shell so that it survives a restart.
     pub secret: [u8; 32],
     /// The digest algorithms that are offered, in this order. RFC 8760 wants the strongest first;
-    /// but phones from before it look at the first challenge only and know nothing but MD5, so that
-    /// the default begins with it. Newer phones choose for themselves.
+    /// but many phones look at the first challenge only, or refuse to go on when there is one that
+    /// they do not know, so that the default is the one that all of them know. A stronger one is
+    /// accepted although it was not offered.
     pub digest_algorithms: Vec<Algorithm>,
     /// How long a nonce is good.
     pub nonce_lifetime: Duration,
@@ -104,7 +105,7 @@ impl Default for Config {
             echo_number: "*43".into(),
             country_code: None,
             secret: [0; 32],
-            digest_algorithms: vec![Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256],
+            digest_algorithms: vec![Algorithm::Md5],
             nonce_lifetime: Duration::from_secs(300),
             registration: Expiry {
                 minimum: Duration::from_secs(60),

@@ -305,6 +305,7 @@ impl NodeConfig {
     fn read_identity(&mut self, mut section: Section<'_>) -> Result<(), ConfigError> {
         let exchange = &mut self.exchange;
         section.read("realm", &mut exchange.realm)?;
+        section.read("digest", &mut exchange.digest_algorithms)?;
         section.read("domains", &mut exchange.domains)?;
         for domain in &mut exchange.domains {
             *domain = domain.to_ascii_lowercase().into();

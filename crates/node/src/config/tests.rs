@@ -1,3 +1,5 @@
+use fernamt_sip::digest::Algorithm;
+
 use super::*;
 
 fn parse(text: &str) -> Result<NodeConfig, ConfigError> {
@@ -32,6 +34,7 @@ fn every_section_is_read() {
         websocket = false
         [identity]
         realm = "office"
+        digest = ["SHA-256", "md5"]
         domains = ["Example.ORG"]
         advertised = "203.0.113.7"
         [tls]
@@ -56,6 +59,10 @@ fn every_section_is_read() {
     )
     .unwrap();
     assert_eq!(config.data, PathBuf::from("/srv/fernamt"));
+    assert_eq!(
+        config.exchange.digest_algorithms,
+        [Algorithm::Sha256, Algorithm::Md5]
+    );
     assert_eq!(config.shards, Some(3));
     assert_eq!(config.drain, Duration::from_secs(20));
     assert_eq!(config.listen.sip.len(), 2);

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use fernamt_exchange::config::Network;
+use fernamt_sip::digest::Algorithm;
 use toml::de::DeValue;
 
 use super::reader::Setting;
@@ -130,6 +131,16 @@ impl Setting for Vec<Box<str>> {
 
     fn read(value: &DeValue<'_>) -> Option<Vec<Box<str>>> {
         list(value, Box::<str>::read)
+    }
+}
+
+/// Digest algorithms by their names in RFC 8760.
+impl Setting for Vec<Algorithm> {
+    const WANTED: &'static str =
+        "a list of \"MD5\", \"SHA-256\" and \"SHA-512-256\", the preferred one first";
+
+    fn read(value: &DeValue<'_>) -> Option<Vec<Algorithm>> {
+        list(value, |item| Algorithm::from_token(item.as_str()?)).filter(|all| !all.is_empty())
     }
 }
 
