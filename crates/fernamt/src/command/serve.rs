@@ -11,7 +11,7 @@ use fernamt_node::config::MediaConfig;
 use fernamt_node::{Node, NodeConfig, NodeError};
 use fernamt_store::DataFolder;
 use fernamt_store::records::{NewDevice, Secret};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -147,15 +147,30 @@ fn set_media(config: &mut MediaConfig, text: &str) -> Result<(), Failure> {
     config.set(text).exit_with(Exit::Usage)
 }
 
-/// The log goes to standard error, where it does not mix with what the command says.
-fn begin_log(filter: &str) -> Result<(), Failure> {
-    let targets: Targets = filter.parse().map_err(|error| {
-        let shown = output::safe(filter);
+/// What is logged, by level and part.
+fn log_filter(text: &str) -> Result<Targets, Failure> {
+    let shown = output::safe(text);
+    let wrong = |reason: String| {
         Failure::new(
             Exit::Usage,
-            format!("`{shown}` is no log level or filter: {error}"),
+            format!("`{shown}` is no log level or filter: {reason}"),
         )
-    })?;
+    };
+    // By itself a word that is no level would be the name of a part.
+    let is_level = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
+    if let Some(part) = text.split(',').find(|part| !is_level(part)) {
+        let part = output::safe(part);
+        return Err(wrong(format!(
+            "{part} is none of error, warn, info, debug, trace and off"
+        )));
+    }
+    text.parse()
+        .map_err(|error: tracing_subscriber::filter::ParseError| wrong(error.to_string()))
+}
+
+/// The log goes to standard error, where it does not mix with what the command says.
+fn begin_log(filter: &str) -> Result<(), Failure> {
+    let targets = log_filter(filter)?;
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
@@ -211,6 +226,21 @@ fn of_node(error: NodeError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_filter_is_a_level_or_levels_of_parts() {
+        for text in [
+            "info",
+            "off",
+            "warn,fernamt_node=debug",
+            "fernamt_node=trace",
+        ] {
+            assert!(log_filter(text).is_ok(), "{text}");
+        }
+        for text in ["loud", "", "info,loud", "fernamt_node=loud"] {
+            assert!(log_filter(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn media_is_an_address_and_two_ports() {

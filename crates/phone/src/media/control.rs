@@ -10,8 +10,8 @@ use fernamt_rtp::rtcp::{
 use fernamt_rtp::statistics::{Receiver, ntp_middle, ntp_of_unix, round_trip};
 use fernamt_sip::time::{Now, Time};
 
-/// How often reports go out (RFC 3550 section 6.2).
-pub(super) const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+/// How often reports go out in the mean (RFC 3550 section 6.2).
+const REPORT_INTERVAL_MILLISECONDS: u32 = 5_000;
 
 /// Round trips longer than this are clocks that jumped, not networks.
 const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(30);
@@ -44,6 +44,7 @@ pub(super) struct Control {
     ssrc: u32,
     cname: String,
     next_report: Time,
+    chance: u32,
     packets_reported: u64,
     /// The last sender report of the other side: middle of its NTP time, and when it came.
     last_sender_report: Option<(u32, Time)>,
@@ -54,14 +55,31 @@ impl Control {
     /// A stream that begins now. The first report goes out after half an interval, so that even a
     /// short call has a round trip time.
     pub(super) fn new(ssrc: u32, cname: String, now: Time) -> Control {
-        Control {
+        let mut control = Control {
             ssrc,
             cname,
-            next_report: now + REPORT_INTERVAL / 2,
+            next_report: now,
+            chance: ssrc,
             packets_reported: 0,
             last_sender_report: None,
             remote: Remote::default(),
-        }
+        };
+        control.next_report = now + control.interval() / 2;
+        control
+    }
+
+    /// Intervals differ by chance, from half to one and a half times the mean and a little less
+    /// than that (RFC 3550 section 6.3.1), so that both ends do not report at one moment: the one
+    /// that reports later answers the other, who learns the round trip from it.
+    fn interval(&mut self) -> Duration {
+        // The numbers of a stream are random; this only stirs them. Nothing secret hangs on it.
+        self.chance = self
+            .chance
+            .wrapping_mul(1_664_525)
+            .wrapping_add(1_013_904_223);
+        let half = REPORT_INTERVAL_MILLISECONDS / 2;
+        let milliseconds = half + (self.chance >> 8) % REPORT_INTERVAL_MILLISECONDS;
+        Duration::from_millis(u64::from(milliseconds)) * 1_000 / 1_218
     }
 
     /// When the next report is due.
@@ -76,7 +94,7 @@ impl Control {
         sent: Sent,
         heard: Option<(u32, &mut Receiver)>,
     ) -> Vec<u8> {
-        self.next_report = now.time + REPORT_INTERVAL;
+        self.next_report = now.time + self.interval();
         self.compound(now, sent, heard)
     }
 
@@ -199,6 +217,27 @@ mod tests {
         let trip = left.remote.round_trip.expect("a round trip").as_millis();
         assert!((59..=61).contains(&trip), "{trip}");
         assert_eq!(left.remote.lost, Some(1));
+    }
+
+    #[test]
+    fn reports_go_out_about_every_five_seconds_at_moments_of_chance() {
+        let mut control = Control::new(77, "x".into(), at(0).time);
+        let mut gaps = Vec::new();
+        let mut before = Time::ZERO;
+        for _ in 0..100 {
+            let due = control.due();
+            gaps.push(due.since(before).as_millis());
+            before = due;
+            let unix = UnixTime::from_micros(0);
+            control.report(Now { time: due, unix }, Sent::default(), None);
+        }
+        assert!((1_020..3_100).contains(&gaps[0]), "{gaps:?}");
+        assert!(
+            gaps[1..].iter().all(|gap| (2_050..6_200).contains(gap)),
+            "{gaps:?}"
+        );
+        let mean = gaps.iter().sum::<u128>() / 100;
+        assert!((3_700..4_500).contains(&mean), "{mean}");
     }
 
     #[test]

@@ -91,7 +91,11 @@ fn of_ended(ended: &Ended) -> Ending {
         ),
     };
     if let Some(reason) = &ended.reason {
-        ending.words = format!("{} ({reason})", ending.words);
+        // The status stands in brackets already.
+        ending.words = match ending.words.strip_suffix(')') {
+            Some(words) => format!("{words}; {reason})"),
+            None => format!("{} ({reason})", ending.words),
+        };
     }
     if matches!(ended.kind, EndKind::Released) {
         ending.released_by = Some(match ended.by {

@@ -3,13 +3,16 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use fernamt_phone::agent::{EndKind, Side};
+use fernamt_phone::agent::{EndKind, Hint, Side};
 use fernamt_phone::media::{Figures, MediaPlan, Score};
 use fernamt_phone::shell::{Happening, Report, What};
 
 use super::ending::Ending;
 use crate::folder::shown;
 use crate::output;
+
+/// A tone that was heard for a smaller share of the call is part of speech or music.
+const SHARE_OF_A_TONE: f64 = 0.3;
 
 /// One line, with its time of day.
 pub(super) fn of(happening: &Happening) -> String {
@@ -52,9 +55,12 @@ pub(super) fn words(what: &What) -> String {
             (EndKind::Released, Side::There) => "the other side has hung up".to_owned(),
             (EndKind::Cancelled, Side::Here) => "given up".to_owned(),
             (EndKind::Cancelled, Side::There) => "the caller has given up".to_owned(),
-            (EndKind::Refused(refusal), _) => format!("{} {}", refusal.status, refusal.reason)
-                .trim_end()
-                .to_owned(),
+            (EndKind::Refused(refusal), _) => match refusal.hint {
+                Some(hint @ (Hint::NoAnswer | Hint::NotSent)) => hint.to_string(),
+                _ => format!("{} {}", refusal.status, refusal.reason)
+                    .trim_end()
+                    .to_owned(),
+            },
             (EndKind::Rejected(status), _) => format!("refused with {status}"),
             (EndKind::Vanished(how), _) => format!("ended: {how}"),
             (EndKind::NotUnderstood(why), _) => format!("ended: {why}"),
@@ -148,10 +154,13 @@ fn figures_rows(text: &mut String, figures: &Figures) {
     let level = figures
         .level_dbfs
         .map(|level| format!("{level:.1} dBFS on the whole"));
-    let tone = figures.tone.map(|tone| {
-        let (hertz, level, share) = (tone.frequency_hz, tone.level_dbfs, tone.share * 100.0);
-        format!("{hertz:.0} Hz at {level:.1} dBFS in {share:.0} % of the time; ")
-    });
+    let tone = figures
+        .tone
+        .filter(|tone| tone.share >= SHARE_OF_A_TONE)
+        .map(|tone| {
+            let (hertz, level, share) = (tone.frequency_hz, tone.level_dbfs, tone.share * 100.0);
+            format!("{hertz:.0} Hz at {level:.1} dBFS in {share:.0} % of the time; ")
+        });
     let sound = format!(
         "{}{}",
         tone.unwrap_or_default(),
