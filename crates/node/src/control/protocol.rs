@@ -53,7 +53,8 @@ pub enum Request {
 
 /// A part of an answer: one line. An answer ends with the first line that is not one of a listing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "answer", rename_all = "snake_case")]
+// The tag must not be the name of a field of any variant: a call has an `answer`.
+#[serde(tag = "response", rename_all = "snake_case")]
 pub enum Response {
     /// One binding of a listing.
     Registration(Registration),
@@ -201,9 +202,21 @@ mod tests {
             source: IpAddr::from([192, 0, 2, 1]),
             until: UnixTime::from_micros(1),
         });
-        let line = serde_json::to_string(&ban).unwrap();
-        assert_eq!(serde_json::from_str::<Response>(&line).unwrap(), ban);
-        assert!(ban.is_item());
+        let call = Response::Call(Call {
+            call: "1187200d1214bdbc".parse().unwrap(),
+            caller: "anna".into(),
+            dialled: "100".into(),
+            state: "answered".into(),
+            start: UnixTime::from_micros(1),
+            answer: Some(UnixTime::from_micros(2)),
+            codec: Some("PCMA/8000".into()),
+        });
+        let status = Response::Status(Status::default());
+        for response in [&ban, &call, &status] {
+            let line = serde_json::to_string(response).unwrap();
+            assert_eq!(&serde_json::from_str::<Response>(&line).unwrap(), response);
+        }
+        assert!(ban.is_item() && call.is_item() && !status.is_item());
         assert!(!Response::Done { count: 0 }.is_item());
     }
 }
