@@ -40,6 +40,8 @@ pub(crate) struct Rig {
     pub(crate) events: Vec<Event>,
     pub(crate) disk_full: bool,
     pub(crate) media_full: bool,
+    /// How long the exchange and what is around it have been at work.
+    pub(crate) thinking: Duration,
 }
 
 pub(crate) fn config() -> Config {
@@ -77,6 +79,7 @@ impl Rig {
             events: Vec::new(),
             disk_full: false,
             media_full: false,
+            thinking: Duration::ZERO,
         };
         for user in ["anna", "bert", "carla"] {
             rig.add_device(user, &[]);
@@ -112,8 +115,10 @@ impl Rig {
     }
 
     pub(crate) fn input(&mut self, input: Input<'_>) {
+        let begin = std::time::Instant::now();
         self.exchange.handle(self.now, input);
         self.drain();
+        self.thinking += begin.elapsed();
     }
 
     pub(crate) fn pass(&mut self, duration: Duration) {

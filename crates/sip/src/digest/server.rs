@@ -20,7 +20,8 @@ const CLOCK_TOLERANCE_MS: u64 = 60_000;
 pub struct DigestServerSettings {
     /// Our protection space; it is part of every stored [`Ha1`] and cannot be changed later.
     pub realm: Box<str>,
-    /// What is offered and accepted, in the order of the challenges. RFC 8760 section 2.4 wants the
+    /// What is offered, in the order of the challenges; what is stronger than the weakest of these is
+    /// accepted as well. RFC 8760 section 2.4 wants the
     /// strongest first; peers from before it look at nothing but the first challenge, and know MD5
     /// only.
     pub algorithms: Vec<Algorithm>,
@@ -202,10 +203,13 @@ impl DigestServer {
         if credentials.realm != self.realm() {
             return Verdict::Wrong(Wrong::Realm);
         }
-        let Some(algorithm) = credentials
-            .algorithm
-            .filter(|it| self.settings.algorithms.contains(it))
-        else {
+        let Some(algorithm) = credentials.algorithm.filter(|it| {
+            self.settings
+                .algorithms
+                .iter()
+                .min()
+                .is_some_and(|weakest| it >= weakest)
+        }) else {
             return Verdict::Wrong(Wrong::Algorithm);
         };
         if credentials.protection.is_none() && !self.settings.allow_without_qop {
