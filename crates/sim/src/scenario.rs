@@ -224,7 +224,7 @@ fn character(random: &mut Random, simple: bool) -> Character {
 }
 
 fn attempts(random: &mut Random, phones: &[PhonePlan], simple: bool) -> Vec<Attempt> {
-    let count = if simple { 2 } else { random.between(2, 10) };
+    let count = if simple { 2 } else { random.between(2, 16) };
     let mut attempts = Vec::new();
     for _ in 0..count {
         let phone = random.below(phones.len() as u64) as usize;
@@ -275,7 +275,7 @@ fn incidents(
     phones: &[PhonePlan],
     fair: bool,
 ) -> Vec<(Duration, Incident)> {
-    let count = random.below(4);
+    let count = random.below(6);
     let mut incidents = Vec::new();
     for _ in 0..count {
         let at = random.millis(2_000, LAST_CALL + 30_000);

@@ -165,6 +165,7 @@ impl Phone {
             },
             (false, None, false) => {
                 self.calls[call].callee.own_offer = true;
+                self.calls[call].changes.our_offer = true;
                 Some(self.make_offer(call))
             }
         };
@@ -295,6 +296,7 @@ impl Phone {
                 }
                 self.calls[call].callee.own_offer = false;
             }
+            self.calls[call].changes.our_offer = false;
             self.calls[call].agreed = true;
             match self.quiet {
                 true => self.talk_action(call, super::TalkAction::HangUp),

@@ -74,6 +74,7 @@ impl Phone {
         if !self.random.percent(self.plan.character.late_offer_percent) {
             let offer = self.make_offer(call);
             self.calls[call].caller.offer = Some(offer.into());
+            self.calls[call].changes.our_offer = true;
         }
         self.calls[call].caller.session_offer = self.session_policy().map(|policy| policy.offer());
         self.send_invite(call);
@@ -224,6 +225,7 @@ impl Phone {
         match (found.agreed, offered, reliable.is_some()) {
             (false, true, true) => {
                 found.agreed = true;
+                found.changes.our_offer = false;
                 self.take_answer(call, response.body());
                 None
             }
@@ -281,6 +283,7 @@ impl Phone {
             (false, _, false) => self.complain("an answer without a description".to_owned()),
         }
         self.calls[call].agreed = true;
+        self.calls[call].changes.our_offer = false;
         self.send_ack(call, client, cseq, ours.as_deref());
         self.session_granted(call, response);
         if self.calls[call].given_up_at.is_some() || self.quiet {

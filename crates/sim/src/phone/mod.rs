@@ -435,6 +435,9 @@ impl Phone {
             // Whoever was asked has forgotten the call, and would never answer.
             self.transactions.client_failed(change.client);
         }
+        if let Some(client) = self.calls[call].caller.client {
+            self.transactions.client_failed(client);
+        }
         let call = &mut self.calls[call];
         if call.stage != Stage::Over {
             call.stage = Stage::Over;

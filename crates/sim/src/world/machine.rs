@@ -56,6 +56,8 @@ impl World {
         self.trace(|| "the exchange is killed".to_owned());
         self.report.counts.restarts += 1;
         self.killed_at.push(self.now.time);
+        self.observer.has_restarted = true;
+        self.observer.has_lost_states |= self.disk_trouble;
         self.shards.clear();
         self.epoch += 1;
         self.flushing = false;

@@ -298,7 +298,9 @@ impl World {
 
     /// Whether the exchange was killed before a release at this time was on disk.
     fn is_release_forgotten(&self, released: Time) -> bool {
-        let commit = Duration::from_millis(self.scenario.commit_millis + 5);
+        // The record also waits a moment for the last figures of the media plane.
+        let commit =
+            Duration::from_millis(self.scenario.commit_millis + self.scenario.media_millis + 5);
         let forgotten = |killed: &Time| {
             *killed >= released && (self.disk_trouble || killed.since(released) <= commit)
         };

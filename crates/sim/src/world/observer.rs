@@ -17,7 +17,10 @@ pub(super) struct Observer {
     pub(super) media: BTreeMap<SocketAddr, BTreeSet<Box<str>>>,
     /// The final responses of the exchange to each INVITE, by its branch: status and tag.
     finals: BTreeMap<Box<str>, BTreeSet<(u16, Box<str>)>>,
-    /// What INVITEs within dialogs were: a 2xx to one is no answer.
+    /// The exchange has been killed, and has forgotten what was not on disk.
+    pub(super) has_restarted: bool,
+    /// It could not write down what it had picked up before it was killed again.
+    pub(super) has_lost_states: bool,
     complaints: Vec<String>,
 }
 
@@ -112,9 +115,17 @@ impl Observer {
         let Some(leg) = self.legs.get_mut(call_id) else { return };
         leg.last_at = now;
         match (cseq.method, status) {
+            // What was refused before a restart may be tried again after it.
+            (Method::Invite, 101..=199) if leg.incoming && leg.answered_at.is_none() => {
+                leg.over_at = None;
+            }
             (Method::Invite, 200..=299) if leg.incoming && cseq.number == leg.invite_cseq => {
+                if leg.answered_at.is_none() {
+                    // What was refused before a restart may be accepted after it.
+                    leg.over_at = None;
+                    leg.final_status = Some(status);
+                }
                 leg.answered_at.get_or_insert(now);
-                leg.final_status.get_or_insert(status);
             }
             (Method::Invite, 300..)
                 if leg.incoming && cseq.number == leg.invite_cseq && leg.answered_at.is_none() =>
@@ -136,6 +147,7 @@ impl Observer {
         let remote = request.to().ok().and_then(|to| to.tag()).unwrap_or("");
         let Some(leg) = self.legs.get_mut(call_id) else { return };
         leg.last_at = now;
+        let has_said_bye = leg.bye_sent.is_some();
         match request.method() {
             Method::Bye => {
                 leg.bye_sent.get_or_insert(now);
@@ -157,10 +169,10 @@ impl Observer {
             return;
         }
         let last = leg.sent_cseq.entry(remote.into()).or_insert(0);
-        // What is sent to a second answer that nobody remembers has no number to build on.
-        let unknown = cseq.number == *last || cseq.number == leg.invite_cseq + 1;
+        // What is sent to an answer that nobody remembers has no number to build on.
+        let unknown = cseq.number == *last || has_said_bye || self.has_restarted;
         let forgotten = request.method() == Method::Bye && unknown;
-        if cseq.number <= *last && !forgotten {
+        if cseq.number <= *last && !forgotten && !self.has_lost_states {
             let what = format!(
                 "{} {} in {call_id} is not above {last} before it",
                 cseq.number, cseq.method
