@@ -318,6 +318,13 @@ impl Bridge {
         Some(out.into_boxed_slice())
     }
 
+    /// Where the signalling of a side comes from now.
+    pub(super) fn expect_media_from(&mut self, side: Side, signalling: IpAddr) {
+        if let Some(ends) = self.ends_mut(side) {
+            ends.signalling = signalling;
+        }
+    }
+
     /// Notes where the party of `from` says it is. The media plane is told with
     /// [`Bridge::connect`], when the other side has agreed.
     pub(super) fn learn(&mut self, stack: &Stack, from: Side, description: &[u8]) {

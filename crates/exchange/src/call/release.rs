@@ -114,7 +114,12 @@ impl Call {
         if matches!(self.stage, Stage::Releasing) {
             return;
         }
-        let answered = matches!(self.stage, Stage::Conversing { .. });
+        // Only a caller that has been sent the 2xx has been answered: it may still wait for a PRACK.
+        let answered = matches!(self.stage, Stage::Conversing { .. })
+            && self
+                .legs
+                .first()
+                .is_some_and(|caller| caller.sip.was_answered());
         if let Stage::Seeking(seeking) = &mut self.stage {
             let mut timer = seeking.take_ring_timer();
             stack.cancel_timer(&mut timer);

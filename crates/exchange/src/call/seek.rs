@@ -390,21 +390,25 @@ impl Call {
         }
     }
 
-    /// The side that a called leg is on.
+    /// The side that a leg is on. Legs that are tried one after the other share a side; from here on
+    /// its media may come from where the signalling of this leg comes from, and from nowhere else.
     pub(super) fn side_of_leg(&mut self, stack: &mut Stack, leg: u8) -> Side {
-        if leg == 0 {
-            return Side::Caller;
-        }
-        match self
+        let Some(flow) = self
             .legs
             .get(usize::from(leg))
             .map(|found| found.sip.flow())
-        {
-            Some(flow) => self
-                .bridge
-                .callee_side(stack, flow.local.ip(), flow.remote.ip()),
-            None => Side::Callee(0),
-        }
+        else {
+            return Side::Callee(0);
+        };
+        let (local, signalling) = (flow.local.ip(), flow.remote.ip());
+        let side = match (leg, &self.stage) {
+            (0, _) => Side::Caller,
+            // One called side is left, whichever way its device has taken since.
+            (_, Stage::Conversing { .. }) => Side::Callee(0),
+            _ => self.bridge.callee_side(stack, local, signalling),
+        };
+        self.bridge.expect_media_from(side, signalling);
+        side
     }
 
     /// Takes an answer that came from `from`, and gives it as the other side is to read it.

@@ -170,6 +170,7 @@ impl SipLeg {
             return;
         }
         self.refuse_what_is_asked(cx);
+        self.cancel_what_is_asked_of_peer(cx);
         if let Phase::AwaitingAck(awaiting) = &self.phase {
             // Nobody is left who would acknowledge it.
             cx.stack.transactions.acknowledged(awaiting.server());

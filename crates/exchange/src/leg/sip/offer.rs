@@ -40,6 +40,13 @@ pub(super) struct OwnOffer {
     attempts: u8,
 }
 
+impl OwnOffer {
+    /// The transaction that carries it.
+    pub(super) fn client(&self) -> Option<ClientId> {
+        self.client
+    }
+}
+
 /// How often an offer is repeated when both sides keep offering at once.
 const MAX_ATTEMPTS: u8 = 4;
 

@@ -202,6 +202,11 @@ impl OwingAck {
 }
 
 impl Outgoing {
+    /// The transaction of the INVITE, once it was sent.
+    pub(super) fn client(&self) -> Option<ClientId> {
+        self.client
+    }
+
     /// The first early dialog.
     pub(super) fn first_early(&mut self) -> Option<&mut Dialog> {
         self.early.first_mut().map(|early| &mut early.dialog)

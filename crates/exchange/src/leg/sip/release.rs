@@ -8,6 +8,8 @@ use fernamt_sip::message::{Message, Method, Name};
 use fernamt_sip::transaction::ServerId;
 use fernamt_sip::transport::Flow;
 
+use super::offer::OwnOffer;
+use super::session::Session;
 use super::transaction_use::TransactionUse;
 use super::write::{Branch, Reply};
 use super::{Context, Phase, SipLeg, public_address};
@@ -59,6 +61,20 @@ impl SipLeg {
             self.refuse_offer(cx, 487);
         }
         self.reply_to_all(cx, 487);
+    }
+
+    /// An INVITE of ours that the peer has only provisionally answered would wait for ever.
+    pub(super) fn cancel_what_is_asked_of_peer(&mut self, cx: &mut Context<'_>) {
+        let now = cx.stack.now.time;
+        let setup = match &self.phase {
+            Phase::Outgoing(outgoing) => outgoing.client(),
+            _ => None,
+        };
+        let offer = self.own.as_ref().and_then(OwnOffer::client);
+        let refresh = self.session.as_ref().and_then(Session::inviting);
+        for client in [setup, offer, refresh].into_iter().flatten() {
+            cx.stack.transactions.cancel(now, client, None);
+        }
     }
 
     /// Sends BYE. Nobody waits for its outcome: retransmission is the transaction's.

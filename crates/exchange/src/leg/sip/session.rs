@@ -36,6 +36,11 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// The re-INVITE that refreshes, while it is on its way.
+    pub(super) fn inviting(&self) -> Option<ClientId> {
+        self.inviting
+    }
+
     pub(super) fn stop(&mut self, stack: &mut Stack) {
         stack.cancel_timer(&mut self.timer);
     }
