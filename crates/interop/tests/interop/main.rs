@@ -1,0 +1,11 @@
+//! The exchange and programs that others wrote: each test starts both, lets them talk, and judges
+//! what was heard and recorded.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr
+)]
+
+mod calls;
