@@ -1,5 +1,7 @@
 //! Devices and records from the command line, without an exchange.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests may")]
+
 mod support;
 
 use serde_json::json;

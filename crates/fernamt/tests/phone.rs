@@ -1,5 +1,7 @@
 //! `fernamt call`: two of them call each other, without an exchange between.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests may")]
+
 mod support;
 
 use support::{Office, fernamt, free_port, write_tone};

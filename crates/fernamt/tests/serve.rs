@@ -1,5 +1,7 @@
 //! An exchange that is started, used and stopped from the command line.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests may")]
+
 mod support;
 
 use serde_json::json;

@@ -95,7 +95,7 @@ pub fn read(path: &Path) -> Result<Vec<i16>, WavError> {
             float,
         });
     }
-    if u64::from(reader.duration()) > u64::from(MAX_SOURCE_SECONDS) * u64::from(spec.sample_rate) {
+    if !is_short_enough(reader.duration(), spec.sample_rate) {
         return Err(WavError::TooLong {
             path: path.to_owned(),
         });
@@ -115,6 +115,11 @@ pub fn read(path: &Path) -> Result<Vec<i16>, WavError> {
         path: path.to_owned(),
         reason,
     })
+}
+
+/// Whether so many samples of each channel are at most [`MAX_SOURCE_SECONDS`].
+fn is_short_enough(samples: u32, rate_hz: u32) -> bool {
+    u64::from(samples) <= u64::from(MAX_SOURCE_SECONDS) * u64::from(rate_hz)
 }
 
 fn mix_down(stereo: &[i16]) -> Vec<i16> {
@@ -267,6 +272,15 @@ mod tests {
         let empty = folder.path().join("empty.wav");
         write_tone(&empty, 8_000, 1, 0);
         assert!(matches!(read(&empty), Err(WavError::Empty { .. })));
+    }
+
+    #[test]
+    fn a_file_may_be_as_long_as_the_limit_and_not_longer() {
+        for rate_hz in [8_000, 44_100, 192_000] {
+            let most = MAX_SOURCE_SECONDS * rate_hz;
+            assert!(is_short_enough(most, rate_hz));
+            assert!(!is_short_enough(most + 1, rate_hz));
+        }
     }
 
     #[test]

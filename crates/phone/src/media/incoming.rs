@@ -262,6 +262,30 @@ mod tests {
     }
 
     #[test]
+    fn no_more_keys_are_kept_than_fit() {
+        let telephone_event = Some(PayloadChoice {
+            send: 101,
+            receive: 101,
+        });
+        let plan = MediaPlan {
+            telephone_event,
+            ..plan()
+        };
+        let mut incoming = Incoming::new();
+        for key in 0..=u16::try_from(MAX_KEYS).expect("a small limit") {
+            let event = Event {
+                code: 1,
+                end: true,
+                volume: 0,
+                duration: 800,
+            };
+            let bytes = packet(101, key, u32::from(key) * 800, &event.to_bytes());
+            incoming.packet(Time::ZERO, plan.remote, &bytes, &plan, plan.remote.ip());
+        }
+        assert_eq!(incoming.keys().len(), MAX_KEYS);
+    }
+
+    #[test]
     fn what_comes_is_heard_in_order() {
         let plan = plan();
         let mut incoming = Incoming::new();

@@ -4,6 +4,7 @@ use fernamt_sdp::Direction;
 
 use super::super::{Command, EndKind, Event};
 use super::world::{LEFT, RIGHT, World};
+use fernamt_sip::message::{Message, Name};
 
 fn talking() -> World {
     let mut world = World::of_two(|_| {});
@@ -43,48 +44,117 @@ fn changes_that_cross_are_tried_again_until_both_are_made() {
     assert_eq!(world.ended(1).kind, EndKind::Released);
 }
 
-/// Answers the INVITE of the left phone as a scripted peer with these headers and body.
-fn scripted_call(world: &mut World) -> String {
-    world.call(0, "192.0.2.9:5060");
-    world.seconds(1);
-    let (dialog, response) = world.last_delivered(|invite| {
-        let field = |name| invite.value_of(name).unwrap_or("").to_owned();
-        let via = invite
-            .value(fernamt_sip::message::Name::Via)
-            .unwrap_or("")
-            .to_owned();
-        let from = invite
-            .value(fernamt_sip::message::Name::From)
-            .unwrap_or("")
-            .to_owned();
-        let call_id = invite.call_id().unwrap_or("").to_owned();
-        let _ = field;
-        let to = format!("<{}>;tag=peer", invite.request_uri().unwrap_or(""));
-        let head = format!(
-            "SIP/2.0 200 OK\nVia: {via}\nFrom: {from}\nTo: {to}\nCall-ID: {call_id}\n\
-             CSeq: 1 INVITE\nContact: <sip:peer@192.0.2.9>\n"
-        );
-        // Seen from the peer the ends are swapped.
-        (
-            format!("From: {to}\nTo: {from}\nCall-ID: {call_id}\n"),
-            head,
-        )
-    });
-    let sdp = "v=0\no=- 1 1 IN IP4 192.0.2.9\ns=-\nc=IN IP4 192.0.2.9\nt=0 0\n\
-               m=audio 6000 RTP/AVP 8\n";
-    let body = sdp.replace('\n', "\r\n");
-    let answer = format!(
-        "{response}Content-Type: application/sdp\nContent-Length: {}\n\n{sdp}",
-        body.len()
+const PEER: &str = "192.0.2.9:5060";
+
+const SDP: &str = "v=0\no=- 1 1 IN IP4 192.0.2.9\ns=-\nc=IN IP4 192.0.2.9\nt=0 0\n\
+                   m=audio 6000 RTP/AVP 8\n";
+
+/// What a scripted peer says to the INVITE that the left phone sent it, with this To tag.
+fn answer_invite(world: &mut World, invite: &str, status: &str, tag: &str, sdp: &str) {
+    let invite = Message::parse(invite.as_bytes()).expect("an INVITE");
+    let copied = |name| invite.value(name).unwrap_or("").to_owned();
+    let (via, from) = (copied(Name::Via), copied(Name::From));
+    let (to, call_id) = (copied(Name::To), copied(Name::CallId));
+    let length = sdp.replace('\n', "\r\n").len();
+    let body = format!("Content-Type: application/sdp\nContent-Length: {length}\n\n{sdp}");
+    let body = if sdp.is_empty() {
+        "Content-Length: 0\n\n"
+    } else {
+        &body
+    };
+    world.inject(
+        PEER,
+        LEFT,
+        &format!(
+            "SIP/2.0 {status}\nVia: {via}\nFrom: {from}\nTo: {to};tag={tag}\nCall-ID: {call_id}\n\
+         CSeq: 1 INVITE\nContact: <sip:{tag}@192.0.2.9>\n{body}"
+        ),
     );
-    world.inject("192.0.2.9:5060", LEFT, &answer);
+}
+
+/// The left phone calls a scripted peer; the INVITE that it gets.
+fn invited(world: &mut World) -> String {
+    world.call(0, PEER);
+    world.run(core::time::Duration::from_millis(100));
+    world.delivered.last().expect("an INVITE").2.clone()
+}
+
+/// A scripted peer answers the left phone; the header fields of its requests in the dialog.
+fn scripted_call(world: &mut World) -> String {
+    let invite = invited(world);
+    answer_invite(world, &invite, "200 OK", "peer", SDP);
     world.seconds(1);
     assert!(
         world.has(0, &Event::Answered),
         "{:?}",
         world.phones[0].events
     );
-    dialog
+    let invite = Message::parse(invite.as_bytes()).expect("an INVITE");
+    let copied = |name| invite.value(name).unwrap_or("").to_owned();
+    // Seen from the peer the ends are swapped.
+    let (from, to, call_id) = (copied(Name::To), copied(Name::From), copied(Name::CallId));
+    format!("From: {from};tag=peer\nTo: {to}\nCall-ID: {call_id}\n")
+}
+
+#[test]
+fn a_second_fork_that_answers_is_acknowledged_and_ended() {
+    let mut world = World::of_two(|_| {});
+    let invite = invited(&mut world);
+    // More forks ring than are followed; every one may answer all the same.
+    for fork in 0..17 {
+        answer_invite(&mut world, &invite, "180 Ringing", &format!("f{fork}"), "");
+    }
+    answer_invite(&mut world, &invite, "200 OK", "f16", SDP);
+    answer_invite(&mut world, &invite, "200 OK", "f3", SDP);
+    world.seconds(1);
+    assert!(world.has(0, &Event::Answered));
+    let sent = |start: &str| {
+        world
+            .delivered
+            .iter()
+            .filter(|(_, _, text)| text.starts_with(start))
+            .count()
+    };
+    assert_eq!((sent("ACK sip:f16@"), sent("ACK sip:f3@")), (1, 1));
+    assert!(
+        sent("BYE sip:f3@") >= 1 && sent("BYE sip:f16@") == 0,
+        "{:?}",
+        world.log
+    );
+}
+
+#[test]
+fn early_voice_is_heard_and_the_answer_may_come_from_elsewhere() {
+    let mut world = World::of_two(|_| {});
+    let invite = invited(&mut world);
+    answer_invite(&mut world, &invite, "183 Session Progress", "early", SDP);
+    world.seconds(1);
+    assert_eq!(world.plan(0).remote.to_string(), "192.0.2.9:6000");
+    assert!(!world.has(0, &Event::Answered));
+    answer_invite(
+        &mut world,
+        &invite,
+        "200 OK",
+        "other",
+        &SDP.replace("6000", "7000"),
+    );
+    world.seconds(1);
+    assert_eq!(world.plan(0).remote.to_string(), "192.0.2.9:7000");
+}
+
+#[test]
+fn an_answer_that_cannot_be_used_ends_the_call_properly() {
+    for sdp in ["", "v=0\n", &SDP.replace("AVP 8", "AVP 18")] {
+        let mut world = World::of_two(|_| {});
+        let invite = invited(&mut world);
+        answer_invite(&mut world, &invite, "200 OK", "peer", sdp);
+        world.seconds(1);
+        assert!(
+            matches!(world.ended(0).kind, EndKind::NotUnderstood(_)),
+            "{sdp}"
+        );
+        assert_eq!((world.logged("ACK"), world.logged("BYE") >= 1), (1, true));
+    }
 }
 
 fn request(method: &str, branch: &str, cseq: u32, dialog: &str, rest: &str) -> String {

@@ -1,6 +1,6 @@
 //! Requests of no call, unknown ones, and bytes that are no SIP.
 
-use super::super::{AgentSettings, Event};
+use super::super::{AgentSettings, Command, Event};
 use super::world::{RIGHT, World};
 
 fn ask(method: &str, to: &str, more: &str) -> (Option<u16>, String) {
@@ -95,4 +95,84 @@ fn bytes_that_are_no_sip_change_nothing() {
     }
     world.seconds(1);
     assert!(world.phones[1].events.is_empty());
+}
+
+/// A source of chance that repeats.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit as u64).expect("less than the limit")
+    }
+
+    /// Cuts, doubles and changes parts of a message, as no decent peer would.
+    fn spoil(&mut self, bytes: &mut Vec<u8>) {
+        for _ in 0..=self.below(6) {
+            let at = self.below(bytes.len());
+            match self.below(5) {
+                0 => bytes.truncate(at.max(1)),
+                1 => bytes[at] = u8::try_from(self.below(256)).expect("a byte"),
+                2 => drop(bytes.drain(at..(at + self.below(40)).min(bytes.len()))),
+                3 => {
+                    let part = bytes[at..(at + self.below(60)).min(bytes.len())].to_vec();
+                    bytes.splice(at..at, part);
+                }
+                _ => bytes[at] = b"\r\n :;=<>\"@,0"[self.below(12)],
+            }
+            if bytes.is_empty() {
+                bytes.push(b'x');
+            }
+        }
+    }
+}
+
+/// Messages of a whole call, with holds, spoilt by chance and thrown at a phone in every state of
+/// its own call: it may refuse or drop them, and ends its own call in good order.
+#[test]
+fn spoilt_messages_do_no_harm() {
+    let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
+    for _ in 0..60 {
+        let mut world = World::of_two(|settings| settings.reliable_ringing = true);
+        let throw = |world: &mut World, chance: &mut Chance| {
+            for _ in 0..20 {
+                let which = chance.below(world.sent_bytes.len());
+                let mut bytes = world.sent_bytes[which].clone();
+                chance.spoil(&mut bytes);
+                let to = [super::world::LEFT, RIGHT][chance.below(2)];
+                world.inject_bytes("192.0.2.9:5060", to, bytes);
+            }
+            world.seconds(1);
+        };
+        world.call(0, RIGHT);
+        world.seconds(1);
+        throw(&mut world, &mut chance);
+        world.command(1, Command::Answer);
+        throw(&mut world, &mut chance);
+        world.command(0, Command::Hold(true));
+        throw(&mut world, &mut chance);
+        world.command(0, Command::HangUp);
+        world.command(1, Command::HangUp);
+        throw(&mut world, &mut chance);
+        world.seconds(200);
+        for phone in &world.phones {
+            let ends = phone
+                .events
+                .iter()
+                .filter(|event| matches!(event, Event::Ended(_)));
+            let begins = phone
+                .events
+                .iter()
+                .filter(|event| matches!(event, Event::Calling { .. } | Event::Incoming { .. }));
+            let rings = matches!(phone.events.last(), Some(Event::Incoming { .. }));
+            assert_eq!(
+                ends.count() + usize::from(rings),
+                begins.count(),
+                "{:?}",
+                phone.events
+            );
+        }
+    }
 }

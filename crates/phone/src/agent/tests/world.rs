@@ -40,6 +40,8 @@ pub(super) struct World {
     sent: usize,
     /// All that was sent, by its first lines.
     pub(super) log: Vec<String>,
+    /// All that was sent, as it was.
+    pub(super) sent_bytes: Vec<Vec<u8>>,
 }
 
 pub(super) fn address(text: &str) -> SocketAddr {
@@ -59,6 +61,7 @@ impl World {
             lose_every: None,
             sent: 0,
             log: Vec::new(),
+            sent_bytes: Vec::new(),
         }
     }
 
@@ -108,7 +111,10 @@ impl World {
 
     /// Puts a datagram of a scripted peer on the wire.
     pub(super) fn inject(&mut self, from: &str, to: &str, text: &str) {
-        let bytes = text.replace('\n', "\r\n").into_bytes();
+        self.inject_bytes(from, to, text.replace('\n', "\r\n").into_bytes());
+    }
+
+    pub(super) fn inject_bytes(&mut self, from: &str, to: &str, bytes: Vec<u8>) {
         let due = self.now + DELAY;
         self.wire.push_back(Datagram {
             due,
@@ -124,6 +130,7 @@ impl World {
                 Output::Send { flow, bytes } => {
                     self.sent += 1;
                     self.log.push(first_line(&bytes));
+                    self.sent_bytes.push(bytes.to_vec());
                     if self
                         .lose_every
                         .is_some_and(|every| self.sent.is_multiple_of(every))
