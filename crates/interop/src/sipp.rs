@@ -137,6 +137,9 @@ impl Sipp {
             .args(["-trace_stat", "-fd", "1", "-trace_err", "-trace_logs"])
             .args(["-buff_size", BUFFER_BYTES, "-nostdin", "-cid_str"])
             .arg(format!("{name}-%u-%p@%s"))
+            // By itself SIPp forgets the brackets of IPv6 here.
+            .arg("-auth_uri")
+            .arg(setup.server.to_string())
             .arg(setup.server.to_string())
             .env("TERM", "dumb");
         Sipp {

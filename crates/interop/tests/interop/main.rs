@@ -8,4 +8,7 @@
     clippy::print_stderr
 )]
 
+mod addresses;
 mod calls;
+mod load;
+mod streams;
