@@ -11,9 +11,14 @@ use std::time::{Duration, Instant};
 use fernamt_exchange::config::{Config, Network};
 use rig::{ANSWER, OFFER, Rig, two_phones};
 
+/// How many of each, unless the first argument says so.
 const CALLS: u32 = 20_000;
 
 fn main() {
+    let calls = std::env::args()
+        .nth(1)
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(CALLS);
     let everybody = Network {
         address: IpAddr::from([0, 0, 0, 0]),
         bits: 0,
@@ -25,7 +30,7 @@ fn main() {
     let (mut anna, bert) = two_phones(&mut rig);
     let begin = Instant::now();
     rig.thinking = Duration::ZERO;
-    for _ in 0..CALLS {
+    for _ in 0..calls {
         let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", OFFER);
         let invite = bert.expect(&mut rig, "INVITE");
         bert.respond(&mut rig, &invite, "180 Ringing", "", "");
@@ -46,16 +51,16 @@ fn main() {
         rig.events.clear();
         rig.pass(Duration::from_millis(2));
     }
-    let of_call = rig.thinking / CALLS;
+    let of_call = rig.thinking / calls;
     rig.thinking = Duration::ZERO;
-    for _ in 0..CALLS {
+    for _ in 0..calls {
         anna.register(&mut rig);
         rig.location.drain_changes();
         rig.pass(Duration::from_millis(2));
     }
     println!(
         "{of_call:?} a call, {:?} a registration ({:?} in all)",
-        rig.thinking / CALLS,
+        rig.thinking / calls,
         begin.elapsed()
     );
 }

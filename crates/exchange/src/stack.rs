@@ -1,6 +1,7 @@
 //! What every leg and every call of a shard uses: settings, both clocks, chance, transactions,
 //! timers, and the queues of what is to be done. It decides nothing.
 
+use core::cell::RefCell;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -9,13 +10,14 @@ use std::sync::Arc;
 use fernamt_sip::time::Now;
 use fernamt_sip::timer::{TimerId, TimerQueue};
 use fernamt_sip::transaction::{TransactionSettings, Transactions};
-use fernamt_sip::transport::Flow;
+use fernamt_sip::transport::{Flow, Transport};
 use hashbrown::HashMap;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::config::Config;
 use crate::interface::{Output, Question, QuestionId};
+use crate::leg::sip::public_address;
 use crate::leg::sip::transaction_use::TransactionUse;
 use crate::leg::{CallSlot, LegEvent, LegId};
 use crate::media::EndpointId;
@@ -26,6 +28,9 @@ const TRYING_AFTER: Duration = Duration::from_millis(200);
 
 /// Names of TLS peers that are remembered at the same time.
 const MAX_SERVER_NAMES: usize = 10_000;
+
+/// Addresses of ours that are kept as text.
+const MAX_PUBLIC_ADDRESSES: usize = 32;
 
 /// What a question was asked for.
 #[derive(Debug)]
@@ -66,6 +71,8 @@ pub(crate) struct Stack {
     pub(crate) scratch: Vec<u8>,
     /// The names that the certificates of TLS peers must carry, where we looked them up by name.
     server_names: HashMap<SocketAddr, Arc<str>>,
+    /// Addresses of ours as text.
+    public_addresses: RefCell<Vec<((Transport, SocketAddr), Arc<str>)>>,
     timers: TimerQueue<Alarm>,
     random: ChaCha8Rng,
     next_question: u64,
@@ -92,6 +99,7 @@ impl Stack {
             askers: HashMap::new(),
             scratch: Vec::with_capacity(2048),
             server_names: HashMap::new(),
+            public_addresses: RefCell::default(),
             timers: TimerQueue::new(),
             random,
             next_question: 0,
@@ -150,6 +158,23 @@ impl Stack {
 
     pub(crate) fn due_timer(&mut self) -> Option<Alarm> {
         self.timers.pop_due(self.now.time)
+    }
+
+    /// The address of ours that a peer is to send to, as text; made anew only for the first of many
+    /// messages along the same way.
+    pub(crate) fn public_address(&self, transport: Transport, local: SocketAddr) -> Arc<str> {
+        let mut known = self.public_addresses.borrow_mut();
+        if let Some((_, text)) = known.iter().find(|(way, _)| *way == (transport, local)) {
+            return Arc::clone(text);
+        }
+        if known.len() >= MAX_PUBLIC_ADDRESSES {
+            known.clear();
+        }
+        let text: Arc<str> = public_address(&self.config, transport, local)
+            .to_string()
+            .into();
+        known.push(((transport, local), Arc::clone(&text)));
+        text
     }
 
     /// Remembers by which name we looked for a TLS peer.

@@ -2,7 +2,7 @@
 //! checks between the parser and the transaction layer. What a user agent supports is not decided
 //! here, only helped with.
 
-use crate::header::NameAddr;
+use crate::header::{NameAddr, Via};
 use crate::message::{HeaderError, Message, Method, Name};
 use crate::uri::{Scheme, Uri, UriError};
 
@@ -163,8 +163,8 @@ fn check_common<'a>(message: &Message<'a>) -> Result<(NameAddr<'a>, NameAddr<'a>
         *seen = true;
     }
     message.top_via()?;
-    for via in message.vias().skip(1) {
-        via?;
+    for via in message.list(Name::Via).skip(1) {
+        Via::parse(via).map_err(|_| HeaderError::Malformed(Name::Via))?;
     }
     message.call_id()?;
     Ok((message.from()?, message.to()?))

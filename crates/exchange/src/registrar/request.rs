@@ -196,8 +196,8 @@ fn user_agent(message: &Message<'_>) -> Option<Box<str>> {
 }
 
 /// What all contacts of a REGISTER have in common.
-struct Request<'a> {
-    message: &'a Message<'a>,
+struct Request<'a, 'm> {
+    message: &'a Message<'m>,
     flow: &'a Flow,
     config: &'a Config,
     call_id: &'a str,
@@ -207,7 +207,7 @@ struct Request<'a> {
     outbound: bool,
 }
 
-impl Request<'_> {
+impl Request<'_, '_> {
     fn contact(&self, contact: &NameAddr<'_>) -> Result<ContactChange, RegisterRejection> {
         let uri = contact.uri().map_err(|_| BadRequest("Malformed Contact"))?;
         self.check_uri(&uri)?;

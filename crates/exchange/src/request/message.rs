@@ -15,7 +15,7 @@ use crate::directory::Device;
 use crate::exchange::Exchange;
 use crate::interface::{Destination, Question};
 use crate::leg::sip::transaction_use::TransactionUse;
-use crate::leg::sip::{Branch, Tag, binding_flow, public_address};
+use crate::leg::sip::{Branch, Tag, binding_flow};
 use crate::registrar::Binding;
 use crate::stack::Asker;
 
@@ -116,7 +116,7 @@ impl Exchange {
         binding: &Binding,
     ) -> bool {
         let flow = binding_flow(binding);
-        let public = public_address(&self.stack.config, flow.transport, flow.local);
+        let public = self.stack.public_address(flow.transport, flow.local);
         let branch = Branch(self.stack.random_u64()).to_string();
         let tag = Tag(self.stack.random_u64());
         let key = crate::exchange::shard_key(request.call_id().unwrap_or_default().as_bytes());
@@ -130,7 +130,7 @@ impl Exchange {
         let number = EscapedUser(&sender.number);
         let mut bytes = Vec::with_capacity(1024);
         let mut builder = RequestBuilder::new(&mut bytes, Method::Message, &binding.contact);
-        builder.via(flow.transport, public, &branch, true);
+        builder.via(flow.transport, &public, &branch, true);
         for path in &binding.path {
             builder.header(Name::Route, path);
         }

@@ -15,6 +15,7 @@ mod parse;
 mod salvage;
 mod typed;
 
+use core::cell::OnceCell;
 use core::fmt;
 
 pub use error::{HeaderError, ParseError, ParseErrorKind};
@@ -25,6 +26,7 @@ pub use name::Name;
 pub use salvage::Salvage;
 
 use crate::escape::Escaped;
+use crate::header::{CSeq, NameAddr, Via};
 use crate::limits::MAX_HEADERS;
 
 /// The first line of a message.
@@ -75,6 +77,16 @@ pub struct Message<'a> {
     start_line: StartLine<'a>,
     count: usize,
     fields: [Field; MAX_HEADERS],
+    read: Read<'a>,
+}
+
+/// The header fields that every layer asks for, kept once they have been read.
+#[derive(Clone, Default)]
+struct Read<'a> {
+    top_via: OnceCell<Result<Via<'a>, HeaderError>>,
+    from: OnceCell<Result<NameAddr<'a>, HeaderError>>,
+    to: OnceCell<Result<NameAddr<'a>, HeaderError>>,
+    cseq: OnceCell<Result<CSeq<'a>, HeaderError>>,
 }
 
 impl<'a> Message<'a> {

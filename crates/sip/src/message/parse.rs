@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::{Field, Message, Method, NO_FIELD, Name, ParseError, ParseErrorKind, StartLine};
+use super::{Field, Message, Method, NO_FIELD, Name, ParseError, ParseErrorKind, Read, StartLine};
 use crate::limits::{
     MAX_HEADER_BYTES, MAX_HEADER_NAME_BYTES, MAX_HEADERS, MAX_MESSAGE_BYTES, MAX_METHOD_BYTES,
     MAX_URI_BYTES,
@@ -60,6 +60,7 @@ fn parse_from_start_line(bytes: &[u8]) -> Result<Message<'_>, Failure> {
         start_line,
         count: 0,
         fields: [NO_FIELD; MAX_HEADERS],
+        read: Read::default(),
     };
     let head_end = index_fields(&mut message, line_end + 2)?;
     let (head, rest) = bytes.split_at_checked(head_end).unwrap_or((bytes, &[]));

@@ -20,9 +20,11 @@ impl<'a> Message<'a> {
     /// # Errors
     /// When there is none or it is malformed.
     pub fn top_via(&self) -> Result<Via<'a>, HeaderError> {
-        self.vias()
-            .next()
-            .unwrap_or(Err(HeaderError::Missing(Name::Via)))
+        *self.read.top_via.get_or_init(|| {
+            self.vias()
+                .next()
+                .unwrap_or(Err(HeaderError::Missing(Name::Via)))
+        })
     }
 
     /// All Vias, the last hop first.
@@ -36,7 +38,8 @@ impl<'a> Message<'a> {
     /// # Errors
     /// When it is missing or malformed.
     pub fn from(&self) -> Result<NameAddr<'a>, HeaderError> {
-        self.required(Name::From, NameAddr::parse)
+        let read = || self.required(Name::From, NameAddr::parse);
+        *self.read.from.get_or_init(read)
     }
 
     /// Whom the request was first meant for.
@@ -44,7 +47,8 @@ impl<'a> Message<'a> {
     /// # Errors
     /// When it is missing or malformed.
     pub fn to(&self) -> Result<NameAddr<'a>, HeaderError> {
-        self.required(Name::To, NameAddr::parse)
+        let read = || self.required(Name::To, NameAddr::parse);
+        *self.read.to.get_or_init(read)
     }
 
     /// The Call-ID; compared byte by byte.
@@ -63,7 +67,8 @@ impl<'a> Message<'a> {
     /// # Errors
     /// When it is missing or malformed.
     pub fn cseq(&self) -> Result<CSeq<'a>, HeaderError> {
-        self.required(Name::CSeq, CSeq::parse)
+        let read = || self.required(Name::CSeq, CSeq::parse);
+        *self.read.cseq.get_or_init(read)
     }
 
     /// All contacts; a `*` is an error here, see [`Message::contact_is_star`].

@@ -18,7 +18,7 @@ use super::flow::request_flow;
 use super::session::policy;
 use super::transaction_use::{Purpose, TransactionUse};
 use super::write::{ALLOWED, Branch, SDP, Tag};
-use super::{Abilities, Context, Phase, SipLeg, binding_flow, public_address};
+use super::{Abilities, Context, Phase, SipLeg, binding_flow};
 use crate::cause::Cause;
 use crate::interface::{HostQuery, Output, Question, Target};
 use crate::journal::Journal;
@@ -388,7 +388,7 @@ impl SipLeg {
 
     fn write_invite(&self, stack: &Stack, branch: &str) -> Vec<u8> {
         let contact = self.contact(stack);
-        let public = public_address(&stack.config, self.flow.transport, self.flow.local);
+        let public = stack.public_address(self.flow.transport, self.flow.local);
         let mut bytes = Vec::with_capacity(1024);
         let Phase::Outgoing(outgoing) = &self.phase else {
             return bytes;
@@ -398,7 +398,7 @@ impl SipLeg {
         };
         let uri = &*outgoing.destination.uri;
         let mut builder = RequestBuilder::new(&mut bytes, Method::Invite, uri);
-        builder.via(self.flow.transport, public, branch, true);
+        builder.via(self.flow.transport, &public, branch, true);
         for path in &outgoing.destination.path {
             builder.header(Name::Route, path);
         }
@@ -636,12 +636,12 @@ impl SipLeg {
         cseq: u32,
         answer: Option<&[u8]>,
     ) -> Option<Arc<[u8]>> {
-        let public = public_address(&stack.config, self.flow.transport, self.flow.local);
+        let public = stack.public_address(self.flow.transport, self.flow.local);
         let branch = Branch(stack.random_u64());
         let dialog = self.dialog.as_deref()?;
         let mut scratch = std::mem::take(&mut stack.scratch);
         let mut builder = dialog.ack_for(&mut scratch, cseq, |builder| {
-            builder.via(self.flow.transport, public, &branch, true);
+            builder.via(self.flow.transport, &public, &branch, true);
         });
         match answer {
             Some(answer) => builder.body(SDP, answer),

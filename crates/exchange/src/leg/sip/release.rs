@@ -12,7 +12,7 @@ use super::offer::OwnOffer;
 use super::session::Session;
 use super::transaction_use::TransactionUse;
 use super::write::{Branch, Reply};
-use super::{Context, Phase, SipLeg, public_address};
+use super::{Context, Phase, SipLeg};
 use crate::cause::Cause;
 use crate::interface::Output;
 use crate::leg::{LegEvent, Rejection, Release};
@@ -123,12 +123,12 @@ pub(crate) fn let_go(stack: &mut Stack, flow: Flow, response: &Message<'_>) {
         return;
     };
     let Ok(cseq) = response.cseq() else { return };
-    let public = public_address(&stack.config, flow.transport, flow.local);
+    let public = stack.public_address(flow.transport, flow.local);
     let mut bytes = Vec::with_capacity(512);
     let branch = Branch(stack.random_u64());
     dialog
         .ack_for(&mut bytes, cseq.number, |builder| {
-            builder.via(flow.transport, public, branch, true);
+            builder.via(flow.transport, &public, branch, true);
         })
         .finish();
     let ack: Arc<[u8]> = bytes.as_slice().into();
@@ -140,7 +140,7 @@ pub(crate) fn let_go(stack: &mut Stack, flow: Flow, response: &Message<'_>) {
     let branch = Branch(stack.random_u64()).to_string();
     dialog
         .request(&mut bytes, Method::Bye, |builder| {
-            builder.via(flow.transport, public, &branch, true);
+            builder.via(flow.transport, &public, &branch, true);
         })
         .finish();
     let now = stack.now.time;

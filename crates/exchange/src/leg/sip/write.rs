@@ -1,7 +1,6 @@
 //! Writing SIP messages of a leg: what stands in every one of them.
 
 use core::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use fernamt_sip::builder::{RequestBuilder, ResponseBuilder};
@@ -11,7 +10,7 @@ use fernamt_sip::transaction::{ClientId, ServerId};
 use fernamt_sip::transport::Transport;
 
 use super::transaction_use::TransactionUse;
-use super::{Context, SipLeg, public_address};
+use super::{Context, SipLeg};
 use crate::stack::Stack;
 
 /// The methods that are answered with more than a refusal.
@@ -26,7 +25,30 @@ pub(crate) struct Tag(pub(crate) u64);
 
 impl fmt::Display for Tag {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:016x}", self.0)
+        formatter.write_str(Hexadecimal::of(self.0).as_str())
+    }
+}
+
+/// 16 hexadecimal digits, made without the machinery of formatting: every message carries several.
+struct Hexadecimal([u8; 16]);
+
+impl Hexadecimal {
+    fn of(number: u64) -> Hexadecimal {
+        let mut digits = [0; 16];
+        for (place, digit) in digits.iter_mut().enumerate() {
+            let nibble = (number >> (60 - 4 * place)) & 0xf;
+            let nibble = u8::try_from(nibble).unwrap_or(0);
+            *digit = if nibble < 10 {
+                b'0' + nibble
+            } else {
+                b'a' + nibble - 10
+            };
+        }
+        Hexadecimal(digits)
+    }
+
+    fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
@@ -40,20 +62,24 @@ pub(crate) struct Branch(pub(crate) u64);
 
 impl fmt::Display for Branch {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "z9hG4bK{:016x}", self.0)
+        formatter.write_str("z9hG4bK")?;
+        formatter.write_str(Hexadecimal::of(self.0).as_str())
     }
 }
 
 /// Our Contact, without brackets.
 pub(super) struct Contact {
     pub(super) tag: u64,
-    pub(super) address: SocketAddr,
+    pub(super) address: Arc<str>,
     pub(super) transport: Transport,
 }
 
 impl fmt::Display for Contact {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "<sip:{:016x}@{}", self.tag, self.address)?;
+        formatter.write_str("<sip:")?;
+        formatter.write_str(Hexadecimal::of(self.tag).as_str())?;
+        formatter.write_str("@")?;
+        formatter.write_str(&self.address)?;
         if self.transport != Transport::Udp {
             write!(formatter, ";transport={}", self.transport.uri_name())?;
         }
@@ -99,7 +125,7 @@ impl SipLeg {
     pub(super) fn contact(&self, stack: &Stack) -> Contact {
         Contact {
             tag: self.tag,
-            address: public_address(&stack.config, self.flow.transport, self.flow.local),
+            address: stack.public_address(self.flow.transport, self.flow.local),
             transport: self.flow.transport,
         }
     }
@@ -188,7 +214,7 @@ impl SipLeg {
         };
         let mut scratch = std::mem::take(&mut cx.stack.scratch);
         let mut builder = dialog.request(&mut scratch, method, |builder| {
-            builder.via(flow.transport, contact.address, &branch, true);
+            builder.via(flow.transport, &contact.address, &branch, true);
         });
         builder.header(Name::Contact, &contact);
         more(&mut builder);
@@ -212,5 +238,19 @@ impl SipLeg {
             return outgoing.first_early();
         }
         self.dialog.as_deref_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_read_as_it_is_written() {
+        for tag in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
+            assert_eq!(Tag(tag).to_string(), format!("{tag:016x}"));
+            assert_eq!(parse_tag(&Tag(tag).to_string()), Some(tag));
+        }
+        assert_eq!(parse_tag("0123"), None);
     }
 }
