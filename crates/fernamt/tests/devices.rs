@@ -1,6 +1,11 @@
 //! Devices and records from the command line, without an exchange.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests may")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests may"
+)]
 
 mod support;
 
@@ -313,6 +318,18 @@ fn help_is_a_manual_and_completions_are_scripts() {
         let script = fernamt(&["completions", shell]).ends_with(0);
         assert!(script.out.contains("registrations"), "{shell}");
     }
+    for words in [
+        &["manual"][..],
+        &["manual", "call"],
+        &["manual", "device", "add"],
+    ] {
+        let page = fernamt(words).ends_with(0);
+        assert!(
+            page.out.contains(".TH") && page.out.contains("EX"),
+            "{words:?}"
+        );
+    }
+    fernamt(&["manual", "nothing"]).ends_with(3);
     fernamt(&["device", "add"]).ends_with(2);
     fernamt(&["frobnicate"]).ends_with(2);
     fernamt(&["--version"]).ends_with(0).says("fernamt 0.");

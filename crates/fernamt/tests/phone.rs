@@ -1,6 +1,11 @@
 //! `fernamt call`: two of them call each other, without an exchange between.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests may")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests may"
+)]
 
 mod support;
 

@@ -8,6 +8,7 @@ mod completions;
 mod device;
 mod explain;
 mod export;
+mod manual;
 mod registrations;
 mod route;
 mod serve;
@@ -41,15 +42,9 @@ pub(crate) struct Line {
     /// The data folder: records, journals, certificates and settings of one exchange
     ///
     /// It is created by `fernamt serve` and by the first command that writes. The option may stand
-    /// anywhere on the line. Without it: the environment variable FERNAMT_DATA, else
-    /// $XDG_DATA_HOME/fernamt, else ~/.local/share/fernamt.
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        env = "FERNAMT_DATA",
-        hide_env_values = true
-    )]
+    /// anywhere on the line. Without it: $FERNAMT_DATA; for root /var/lib/fernamt where that
+    /// exists; $XDG_DATA_HOME/fernamt; ~/.local/share/fernamt.
+    #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
 
     #[command(subcommand)]
@@ -103,6 +98,7 @@ enum Command {
     Export(export::Options),
     Status(status::Options),
     Completions(completions::Options),
+    Manual(manual::Options),
 }
 
 /// Does what the line says.
@@ -121,6 +117,7 @@ pub(crate) fn run(line: Line) -> Outcome {
         Command::Export(options) => export::run(&data, &options),
         Command::Status(options) => status::run(&data, &options),
         Command::Completions(options) => completions::run(&options),
+        Command::Manual(options) => manual::run(&options),
     }
 }
 
@@ -209,6 +206,7 @@ mod tests {
             "fernamt export",
             "fernamt status --json",
             "fernamt completions bash",
+            "fernamt manual device add",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
         }
