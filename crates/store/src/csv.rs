@@ -14,7 +14,7 @@ mod tests;
 use reader::{Reader, Record};
 
 /// The largest list that is read, in bytes.
-pub const MAX_CSV_BYTES: usize = 256 * 1024 * 1024;
+pub const MAX_CSV_BYTES: usize = 64 * 1024 * 1024;
 
 /// What is wrong with a list, and in which line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -17,7 +17,7 @@ mod tests;
 pub use hashes::DesiredHashes;
 
 /// The largest description that is read, in bytes.
-pub const MAX_DESIRED_BYTES: usize = 256 * 1024 * 1024;
+pub const MAX_DESIRED_BYTES: usize = 64 * 1024 * 1024;
 
 /// Settings and devices as they are to be.
 ///

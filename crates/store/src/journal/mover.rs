@@ -21,13 +21,13 @@ use crate::records::call::{CallTables, ClosedCall};
 use crate::records::database::{self, Failure};
 
 /// How long the end of a call may wait for others, so that they share a transaction.
-const DELAY: Duration = Duration::from_millis(500);
+const DELAY: Duration = Duration::from_millis(800);
 
 /// How long to wait after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// How many calls go into one transaction at most.
-const MAX_CALLS: usize = 2_000;
+const MAX_CALLS: usize = 4_096;
 
 /// The database as the mover uses it.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use super::database::Failure;
 
 /// Rows per statement, the largest first. Few sizes, so that few statements are prepared. The widest
 /// table has 15 columns: far from the 32,766 values that SQLite takes.
-const SIZES: [usize; 3] = [100, 10, 1];
+const SIZES: [usize; 6] = [512, 128, 32, 8, 2, 1];
 
 /// The statements that insert into one table.
 #[derive(Debug)]

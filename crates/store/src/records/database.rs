@@ -35,6 +35,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// that the pages that every batch touches are copied once for many batches.
 const CHECKPOINT_PAGES: &str = "4096";
 
+/// What a thread that only writes keeps of the database in memory (16 MiB): all pages that one batch
+/// touches.
+const WRITER_CACHE: &str = "-16384";
+
 /// Databases up to this size are checked as a whole at start, larger ones in the tables without which
 /// nothing works: reading tens of gigabytes would keep the telephones silent for minutes.
 const MAX_WHOLE_CHECK_BYTES: u64 = 64 * 1024 * 1024;
@@ -176,7 +180,8 @@ impl Drop for Transaction {
 
 /// One connection of its own, for a thread that does nothing else. The schema must be up to date.
 pub(crate) async fn connect(file: &Path) -> Result<SqliteConnection, StoreError> {
-    let connected = SqliteConnection::connect_with(&options(file)).await;
+    let options = options(file).pragma("cache_size", WRITER_CACHE);
+    let connected = SqliteConnection::connect_with(&options).await;
     connected.map_err(|error| named(file, error.into()))
 }
 
