@@ -16,7 +16,8 @@ pub struct EndpointId(pub u64);
 /// An order. Orders on one endpoint are carried out in the order given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Open an endpoint. Answered by [`Event::Opened`] or [`Event::Refused`].
+    /// Open an endpoint. Answered by [`Event::Opened`] or [`Event::Refused`]. Opening one that is open
+    /// is answered with its address again.
     Open {
         /// The new endpoint.
         endpoint: EndpointId,
@@ -35,19 +36,23 @@ pub enum Command {
         /// Where the party is and how it may be found.
         remote: Remote,
     },
-    /// Send what is accepted on one of these out of the other, both ways, until it is changed.
+    /// Send what is accepted on one of these out of the other, both ways, until it is changed. A bridge
+    /// that either was part of ends, and so does what is played on them.
     Bridge {
         /// One side.
         a: EndpointId,
         /// The other side.
         b: EndpointId,
     },
-    /// Send back to the party what it sends.
+    /// Send back to the party what it sends, under another SSRC: a party that hears its own takes it
+    /// for a loop (RFC 3550 section 8.2).
     Echo {
         /// The endpoint.
         endpoint: EndpointId,
     },
-    /// Play to the party. Reported by [`Event::Played`] when it has been played to its end.
+    /// Play to the party, from the beginning. Meanwhile it hears neither the other side of its bridge
+    /// nor its echo. Reported by [`Event::Played`] when it has been played to its end, and not when
+    /// another order ended it before. The time passes even while the party does not receive.
     Play {
         /// The endpoint.
         endpoint: EndpointId,
@@ -59,7 +64,8 @@ pub enum Command {
         payload_type: u8,
     },
     /// Close an endpoint: from now on not one packet is taken in or sent. Answered by
-    /// [`Event::Closed`].
+    /// [`Event::Closed`], with nothing counted when it was not open. The bridge it was part of ends. A
+    /// report about it that was under way may still come after that.
     Close {
         /// The endpoint.
         endpoint: EndpointId,
@@ -84,8 +90,8 @@ pub struct Remote {
     pub receives: bool,
     /// Payload types that were negotiated; packets with others are dropped. Empty: any.
     pub payload_types: Vec<u8>,
-    /// Report [`Event::Silent`] when nothing valid has arrived for this long while the party may
-    /// send; `None`: never.
+    /// Report [`Event::Silent`] when nothing valid, neither RTP nor RTCP, has arrived for this long
+    /// while the party may send; `None`: never.
     pub silence: Option<Duration>,
 }
 
@@ -173,11 +179,12 @@ pub struct Statistics {
     pub bytes_received: u64,
     /// RTP packets sent to the party.
     pub packets_sent: u64,
-    /// Packets dropped because of who sent them (not the party) or what they were (not valid, not
-    /// negotiated).
+    /// Packets dropped because of who sent them (not the party), what they were (not valid, not
+    /// negotiated) or how many; and those for the party of a payload type that it did not negotiate.
     pub packets_dropped: u64,
     /// Packets that should have arrived and did not, by sequence numbers (RFC 3550 A.3).
     pub packets_lost: u64,
-    /// Interarrival jitter of the party's stream (RFC 3550 A.8), in microseconds.
+    /// Interarrival jitter of the party's stream (RFC 3550 A.8), in microseconds; zero for dynamic
+    /// payload types, whose clock the plane does not know.
     pub jitter_micros: u32,
 }

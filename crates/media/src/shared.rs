@@ -15,7 +15,7 @@ use crate::announcement::Announcements;
 use crate::config::{MAX_LOCAL_ADDRESSES, PlaneConfig};
 use crate::ports::{Place, Ports, Rest};
 use crate::random::Random;
-use crate::slots::{Slot, Slots, lock};
+use crate::slots::{Slot, Slots, lock, thread_of};
 use crate::socket::{Channel, SocketPair};
 use crate::worker::{Station, token};
 
@@ -78,8 +78,7 @@ impl Shared {
 
     /// The thread that a slot belongs to.
     pub(crate) fn station(&self, number: u32) -> Option<&Station> {
-        self.stations
-            .get(number as usize % self.stations.len().max(1))
+        self.stations.get(thread_of(number, self.stations.len()))
     }
 
     pub(crate) fn locate(&self, endpoint: EndpointId) -> Option<Located> {

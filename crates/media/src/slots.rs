@@ -1,5 +1,5 @@
 //! The slots: places for a pair of sockets and the endpoint that uses it at the moment. A slot keeps
-//! its number for ever, which is how epoll names it; it belongs to the thread `number % threads`.
+//! its number for ever, which is how epoll names it, and which thread it belongs to.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -91,10 +91,47 @@ impl KnownSlots {
         threads: usize,
     ) -> impl Iterator<Item = &Slot> {
         slots.extend(&mut self.0);
-        self.0
-            .iter()
-            .skip(thread)
-            .step_by(threads.max(1))
-            .map(Arc::as_ref)
+        let numbered = self.0.iter().zip(0_u32..);
+        numbered
+            .filter(move |&(_, number)| thread_of(number, threads) == thread)
+            .map(|(slot, _)| slot.as_ref())
+    }
+}
+
+/// Neighbouring slots that belong to one thread. Waking a thread costs as much as half a packet, so
+/// that few calls are better served by one thread than by all.
+const SLOTS_TOGETHER: usize = 256;
+
+/// The thread that a slot belongs to.
+pub(crate) fn thread_of(number: u32, threads: usize) -> usize {
+    number as usize / SLOTS_TOGETHER % threads.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_calls_share_a_thread_and_many_use_all() {
+        let used = |calls: u32| {
+            let threads = (0..2 * calls).map(|number| thread_of(number, 4));
+            threads.collect::<std::collections::HashSet<_>>().len()
+        };
+        assert_eq!([1, 128, 129, 512, 10_000].map(used), [1, 1, 2, 4, 4]);
+        assert_eq!(thread_of(7, 0), 0);
+    }
+
+    #[test]
+    fn every_slot_belongs_to_exactly_one_thread() {
+        let slots = Slots::default();
+        let taken = (0..1_000)
+            .map(|_| slots.take_empty().0)
+            .collect::<Vec<u32>>();
+        assert_eq!(taken, (0..1_000).collect::<Vec<u32>>());
+        let counts =
+            [0, 1, 2].map(|thread| KnownSlots::default().of_thread(&slots, thread, 3).count());
+        assert_eq!(counts.iter().sum::<usize>(), 1_000);
+        slots.give_back_empty(5);
+        assert_eq!(slots.take_empty().0, 5);
     }
 }
