@@ -319,6 +319,11 @@ impl Exchange {
                     call.located(&mut self.stack, answer);
                 }
             }
+            Some(Asker::LostLeg(id)) => {
+                if let Answer::Destination(Some(found)) = answer {
+                    self.with_leg(id, |leg, cx| leg.found_again(cx, &found.bindings));
+                }
+            }
             Some(Asker::Leg(id)) => {
                 let targets = match answer {
                     Answer::Targets(targets) => targets,

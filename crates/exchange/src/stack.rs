@@ -41,6 +41,14 @@ pub(crate) enum Asker {
     Call(CallSlot),
     /// A leg waits for the addresses of its peer.
     Leg(LegId),
+    /// A leg has lost its peer and waits for the bindings of its device.
+    LostLeg(LegId),
+}
+
+/// An address of ours as text.
+struct PublicAddress {
+    way: (Transport, SocketAddr),
+    text: Arc<str>,
 }
 
 /// Whom a timer wakes.
@@ -72,7 +80,7 @@ pub(crate) struct Stack {
     /// The names that the certificates of TLS peers must carry, where we looked them up by name.
     server_names: HashMap<SocketAddr, Arc<str>>,
     /// Addresses of ours as text.
-    public_addresses: RefCell<Vec<((Transport, SocketAddr), Arc<str>)>>,
+    public_addresses: RefCell<Vec<PublicAddress>>,
     timers: TimerQueue<Alarm>,
     random: ChaCha8Rng,
     next_question: u64,
@@ -164,8 +172,9 @@ impl Stack {
     /// messages along the same way.
     pub(crate) fn public_address(&self, transport: Transport, local: SocketAddr) -> Arc<str> {
         let mut known = self.public_addresses.borrow_mut();
-        if let Some((_, text)) = known.iter().find(|(way, _)| *way == (transport, local)) {
-            return Arc::clone(text);
+        let way = (transport, local);
+        if let Some(found) = known.iter().find(|found| found.way == way) {
+            return Arc::clone(&found.text);
         }
         if known.len() >= MAX_PUBLIC_ADDRESSES {
             known.clear();
@@ -173,7 +182,10 @@ impl Stack {
         let text: Arc<str> = public_address(&self.config, transport, local)
             .to_string()
             .into();
-        known.push(((transport, local), Arc::clone(&text)));
+        known.push(PublicAddress {
+            way,
+            text: Arc::clone(&text),
+        });
         text
     }
 

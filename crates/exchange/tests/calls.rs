@@ -363,3 +363,43 @@ fn a_peer_that_hears_nothing_of_refreshes_is_given_up() {
     assert_eq!(rig.records.len(), 1);
     assert!(rig.open_ports.is_empty());
 }
+
+#[test]
+fn a_phone_that_reconnects_after_a_crash_is_found_again() {
+    let mut rig = Rig::new();
+    let mut anna = Phone::new("anna", "198.51.100.7:40001");
+    let bert = Phone::new("bert", "198.51.100.8:5060");
+    anna.transport = fernamt_sip::transport::Transport::Tcp;
+    anna.connection = Some(1);
+    anna.register(&mut rig);
+    let mut bert = bert;
+    bert.register(&mut rig);
+    talking(&mut rig, &mut anna, &bert);
+    rig.crash(rig::config());
+    rig.location
+        .connection_closed(fernamt_sip::transport::ConnectionId(1));
+    anna.connection = Some(2);
+    anna.address.set_port(40_002);
+    anna.register(&mut rig);
+    rig.wire.clear();
+    let mut found = false;
+    for _ in 0..120 {
+        rig.pass(Duration::from_secs(1));
+        while let Some((flow, text)) = rig.wire.pop_front() {
+            let gone = flow.transport.is_reliable() && flow.connection != anna.flow().connection;
+            if gone {
+                rig.input(fernamt_exchange::interface::Input::SendFailed { flow });
+            } else {
+                let phone = if flow.transport.is_reliable() {
+                    &anna
+                } else {
+                    &bert
+                };
+                found |= phone.user == "anna";
+                phone.respond(&mut rig, &text, "200 OK", "", "");
+            }
+        }
+    }
+    assert!(found);
+    assert!(rig.records.is_empty(), "{:?}", rig.records);
+}

@@ -232,6 +232,7 @@ impl Call {
     pub(crate) fn leg_event(&mut self, stack: &mut Stack, leg: u8, event: LegEvent) {
         match event {
             LegEvent::Finished => self.leg_over(leg),
+            LegEvent::Lost => self.look_for(stack, leg),
             LegEvent::Released(release) => self.leg_released(stack, leg, release),
             LegEvent::Progress(progress) => self.progressed(stack, leg, progress),
             LegEvent::Answered { description } => self.picked_up(stack, leg, description),
@@ -333,6 +334,18 @@ impl Call {
     fn tell(&mut self, stack: &mut Stack, leg: u8, command: LegCommand) {
         if let Some(found) = self.legs.get_mut(usize::from(leg)) {
             found.sip.command(stack, &mut self.journal, command);
+        }
+    }
+
+    /// Asks where the device of a leg is now.
+    fn look_for(&self, stack: &mut Stack, leg: u8) {
+        let user = self
+            .legs
+            .get(usize::from(leg))
+            .and_then(|leg| leg.user.clone());
+        if let Some(dialled) = user {
+            let asker = Asker::LostLeg(self.leg_id(leg));
+            stack.ask(asker, Question::Destination { dialled });
         }
     }
 

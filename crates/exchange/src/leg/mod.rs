@@ -64,6 +64,8 @@ pub(crate) enum LegEvent {
     InformationReplied { reply: ReplyToken, status: u16 },
     /// The party has hung up, given up or vanished. The leg is over.
     Released(Release),
+    /// The way to the party is broken. Where is its device now?
+    Lost,
     /// Nothing is pending on a leg that was released by us. Its memory can go.
     Finished,
 }

@@ -262,6 +262,8 @@ pub(crate) struct Phone {
     pub(crate) user: &'static str,
     pub(crate) address: SocketAddr,
     pub(crate) transport: Transport,
+    /// The connection of a phone on a stream.
+    pub(crate) connection: Option<u64>,
     /// Behind the contact of a REGISTER.
     pub(crate) contact_params: &'static str,
     cseq: u32,
@@ -288,6 +290,7 @@ impl Phone {
             user,
             address: address.parse().unwrap(),
             transport: Transport::Udp,
+            connection: None,
             contact_params: "",
             cseq: 0,
             calls: 0,
@@ -299,7 +302,7 @@ impl Phone {
             transport: self.transport,
             local: EXCHANGE.parse().unwrap(),
             remote: self.address,
-            connection: None,
+            connection: self.connection.map(fernamt_sip::transport::ConnectionId),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Which way a request goes to a device, and which address of ours stands in it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use fernamt_sip::transport::{Flow, Transport};
 use fernamt_sip::uri::{Host, Uri};
@@ -63,6 +64,23 @@ pub(super) fn request_flow(flow: Flow, remote_target: &str) -> Flow {
         },
         false => flow,
     }
+}
+
+/// The binding of a device through which the peer of a dialog can be reached again: one with an open
+/// connection, with the dialog's remote target as contact, or else the only one (RFC 5626
+/// section 5.3).
+pub(super) fn binding_of_peer<'b>(
+    bindings: &'b [Arc<Binding>],
+    remote_target: &str,
+) -> Option<&'b Binding> {
+    let connected = || {
+        bindings
+            .iter()
+            .filter(|binding| binding.connection.is_some())
+    };
+    let same = connected().find(|binding| &*binding.contact == remote_target);
+    let only = || connected().next().filter(|_| connected().count() == 1);
+    same.or_else(only).map(Arc::as_ref)
 }
 
 /// The address of ours that a peer on a flow is to send to: the advertised one where there is one,

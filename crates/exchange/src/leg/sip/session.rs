@@ -2,6 +2,7 @@
 //! vanished. Where a peer knows nothing of session timers we ask it ourselves from time to time.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use fernamt_sip::builder::Builder;
 use fernamt_sip::dialog::session_timer::{
@@ -13,16 +14,21 @@ use fernamt_sip::time::Time;
 use fernamt_sip::timer::TimerId;
 use fernamt_sip::transaction::{ClientId, ServerId};
 
+use super::flow::{binding_flow, binding_of_peer};
 use super::transaction_use::{Purpose, TransactionUse};
 use super::write::{ALLOWED, Reply, SDP};
 use super::{Context, LegTimer, Phase, SipLeg};
 use crate::cause::Cause;
 use crate::config::Config;
-use crate::leg::Release;
+use crate::leg::{LegEvent, Release};
+use crate::registrar::Binding;
 use crate::stack::{Alarm, Stack};
 
 /// How long to wait with a refresh while an offer is on its way.
 const REFRESH_LATER: Duration = Duration::from_secs(5);
+
+/// Refreshes in a row that may find no way to the peer.
+const MAX_NO_WAY: u8 = 6;
 
 /// What was agreed about keeping the session alive.
 #[derive(Debug)]
@@ -31,6 +37,8 @@ pub(super) struct Session {
     timer: Option<TimerId>,
     /// When the session is over unless it is refreshed.
     ends: Time,
+    /// Refreshes in a row that found no way to the peer.
+    no_way: u8,
     /// A re-INVITE that refreshes is on its way.
     inviting: Option<ClientId>,
 }
@@ -103,6 +111,7 @@ impl SipLeg {
             agreed,
             timer,
             ends: stack.now.time + agreed.end_after(),
+            no_way: 0,
             inviting: None,
         });
     }
@@ -216,6 +225,37 @@ impl SipLeg {
         session.timer = Some(cx.stack.set_timer(after, Alarm::Leg(self.id, timer)));
     }
 
+    /// The connection to the peer is gone. It may come back; but when it does not soon, the peer is
+    /// gone as well.
+    fn no_way_to_refresh(&mut self, cx: &mut Context<'_>) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        session.no_way += 1;
+        if session.no_way >= MAX_NO_WAY {
+            return self.session_expired(cx);
+        }
+        self.refresh_later(cx);
+        cx.stack.emit(self.id, LegEvent::Lost);
+    }
+
+    /// The device of a peer whose connection was lost has these bindings now.
+    pub(crate) fn found_again(&mut self, cx: &mut Context<'_>, bindings: &[Arc<Binding>]) {
+        let target = self.dialog.as_deref().map(|dialog| &*dialog.remote_target);
+        let Some(binding) = target.and_then(|target| binding_of_peer(bindings, target)) else {
+            return;
+        };
+        let flow = binding_flow(binding);
+        if flow != self.flow && flow.transport.is_reliable() {
+            self.flow = flow;
+            cx.journal.decided(
+                cx.stack.now.unix,
+                "The device has come back on another connection.",
+            );
+            self.refresh_session(cx);
+        }
+    }
+
     /// The leg was picked up after a restart: the peer is asked before long whether it is there.
     pub(super) fn resume_session(&mut self, stack: &mut Stack, agreed: SessionTimer) {
         self.begin_session(stack, agreed);
@@ -271,6 +311,7 @@ impl SipLeg {
                 }
                 self.refresh_later(cx);
             }
+            (_, None) => self.no_way_to_refresh(cx),
             (491 | 500..=599, _) => self.refresh_later(cx),
             // Whatever else it says, it is there.
             _ => {
