@@ -15,7 +15,7 @@ use crate::error::NodeError;
 use crate::shard::{Core, Counters, Inboxes, Item, Parts, Services, Shard};
 use crate::transport::access::Access;
 use crate::transport::listeners::{self, Listeners};
-use crate::transport::stream::{StreamParts, Streams, serve};
+use crate::transport::stream::{StreamParts, Streams, Times, serve};
 use crate::transport::tls::Tls;
 
 /// The least number of connections, however few files the system allows.
@@ -26,6 +26,7 @@ pub(crate) struct NetworkParts<'a> {
     pub(crate) runtime: Handle,
     pub(crate) listen: &'a ListenConfig,
     pub(crate) limits: ConnectionLimits,
+    pub(crate) times: Times,
     pub(crate) shards: u16,
     pub(crate) access: Arc<Access>,
     pub(crate) tls: Arc<Tls>,
@@ -65,6 +66,7 @@ impl Network {
             inboxes: Arc::clone(&inboxes),
             access: parts.access,
             limits,
+            times: parts.times,
             tls: parts.tls,
             shard_of: parts.shard_of,
         }));

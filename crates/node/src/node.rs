@@ -31,6 +31,7 @@ use crate::shard::{Inboxes, Item, Services};
 use crate::signals;
 use crate::transport::access::Access;
 use crate::transport::interfaces;
+use crate::transport::stream::Times;
 use crate::transport::tls::Tls;
 
 /// Threads of the async side: connections, name service, commands.
@@ -101,6 +102,7 @@ impl Node {
             runtime: runtime.handle().clone(),
             listen: &config.listen,
             limits: config.connections,
+            times: Times::default(),
             shards: shard_count(&config),
             access: Arc::clone(&access),
             tls: Arc::clone(&tls),

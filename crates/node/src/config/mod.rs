@@ -19,6 +19,9 @@ use self::reader::{File, Section};
 /// A configuration file may be this long, in bytes.
 pub const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
+/// Every setting with its default and what it means, as a file to start from.
+pub const DEFAULT_FILE: &str = include_str!("default.toml");
+
 /// TLS listens on the SIP port plus this (RFC 3261 section 19.1.2: 5060 and 5061).
 pub const TLS_PORT_OFFSET: u16 = 1;
 /// WebSocket listens on the SIP port plus this.

@@ -162,3 +162,32 @@ fn a_missing_file_is_an_error_that_names_it() {
         "{error}"
     );
 }
+
+#[test]
+fn the_file_of_defaults_says_the_defaults() {
+    let config = parse(DEFAULT_FILE).unwrap();
+    assert_eq!(
+        format!("{config:?}"),
+        format!("{:?}", NodeConfig::default())
+    );
+}
+
+#[test]
+fn the_file_of_defaults_names_every_key() {
+    // What is left out by default stands there as a comment.
+    let all = DEFAULT_FILE.replace("\n# ", "\n");
+    let commented = all.lines().filter(|line| line.contains(" = ")).count();
+    let text: String = all
+        .lines()
+        .filter(|line| !line.starts_with("Every setting"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let config = parse(&text).unwrap();
+    assert_eq!(config.shards, Some(2));
+    assert_eq!(config.exchange.country_code.as_deref(), Some("49"));
+    assert_eq!(config.media.endpoints, Some(20_000));
+    let source = include_str!("mod.rs");
+    let keys = [".read(\"", ".optional(\"", ".optional::<Duration>(\""];
+    let read: usize = keys.iter().map(|call| source.matches(call).count()).sum();
+    assert_eq!(commented, read);
+}

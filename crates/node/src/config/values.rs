@@ -122,7 +122,7 @@ impl Setting for Vec<SocketAddr> {
         "an address with a port in quotes, such as \"0.0.0.0:5060\", or a list";
 
     fn read(value: &DeValue<'_>) -> Option<Vec<SocketAddr>> {
-        list(value, parsed).filter(|addresses| !addresses.is_empty())
+        list(value, parsed)
     }
 }
 

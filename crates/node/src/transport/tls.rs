@@ -244,3 +244,54 @@ fn write_file(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::config::NodeConfig;
+
+    fn open(folder: &Path) -> Result<Tls, NodeError> {
+        let config = TlsConfig {
+            authorities: "/dev/null".into(),
+            ..NodeConfig::default().tls
+        };
+        Tls::open(
+            &config,
+            folder,
+            &["localhost".to_owned(), "192.0.2.1".to_owned()],
+        )
+    }
+
+    fn shown(tls: &Tls) -> CertificateDer<'static> {
+        tls.current.key.read().unwrap().cert[0].clone()
+    }
+
+    #[test]
+    fn the_certificate_is_made_once_and_its_key_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = shown(&open(folder.path()).unwrap());
+        assert_eq!(shown(&open(folder.path()).unwrap()), first);
+        let key = fs::metadata(folder.path().join("key.pem")).unwrap();
+        assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_new_certificate_is_taken_over_and_a_broken_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let tls = open(folder.path()).unwrap();
+        assert!(!tls.reload().unwrap());
+        let other = tempfile::tempdir().unwrap();
+        let new = shown(&open(other.path()).unwrap());
+        for file in ["key.pem", "certificate.pem"] {
+            fs::copy(other.path().join(file), folder.path().join(file)).unwrap();
+        }
+        assert!(tls.reload().unwrap());
+        assert_eq!(shown(&tls), new);
+        fs::write(folder.path().join("certificate.pem"), "nothing").unwrap();
+        let error = tls.reload().unwrap_err().to_string();
+        assert!(error.contains("certificate.pem"), "{error}");
+        assert_eq!(shown(&tls), new);
+    }
+}

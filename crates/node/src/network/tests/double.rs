@@ -19,6 +19,7 @@ use crate::error::NodeError;
 use crate::network::{Network, NetworkParts};
 use crate::shard::{Core, Services};
 use crate::transport::access::Access;
+use crate::transport::stream::Times;
 use crate::transport::tls::Tls;
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -178,6 +179,7 @@ pub(super) struct TestNetwork {
 pub(super) struct Options {
     pub(super) listen: ListenConfig,
     pub(super) limits: ConnectionLimits,
+    pub(super) times: Times,
     pub(super) shards: u16,
     /// Whether loopback is trusted.
     pub(super) trusted: bool,
@@ -195,6 +197,7 @@ impl Options {
         Options {
             listen,
             limits: ConnectionLimits::default(),
+            times: Times::default(),
             shards: 1,
             trusted: true,
             authorities: None,
@@ -229,6 +232,7 @@ impl TestNetwork {
             runtime: runtime.handle().clone(),
             listen: &options.listen,
             limits: options.limits,
+            times: options.times,
             shards: options.shards,
             access: Arc::new(Access::new(trusted, Vec::new())),
             tls: Arc::new(tls),

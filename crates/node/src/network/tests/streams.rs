@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use super::double::{Options, PATIENCE, Seen, TestNetwork, request};
 use crate::config::Listen;
 use crate::error::NodeError;
+use crate::transport::stream::Times;
 
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
@@ -312,9 +313,71 @@ fn half_a_tls_handshake_does_no_harm() {
     drop(halves);
 }
 
+/// Short times for everything that a peer can drag out.
+fn impatient() -> Options {
+    let mut options = Options::loopback();
+    let short = Duration::from_millis(300);
+    options.times = Times {
+        handshake: short,
+        first_message: short,
+        message: short,
+        write: short,
+    };
+    options
+}
+
+#[test]
+fn a_peer_that_drags_out_a_handshake_or_a_message_is_closed() {
+    let network = TestNetwork::start(impatient());
+    let mut half_hello = connect(network.address(Transport::Tls));
+    half_hello.write_all(b"\x16\x03\x01\x02\x00\x01").unwrap();
+    let mut half_request = connect(network.address(Transport::Ws));
+    half_request.write_all(b"GET /sip HTTP/1.1\r\n").unwrap();
+    let mut silent = connect(network.address(Transport::Tcp));
+    let mut only_pings = connect(network.address(Transport::Tcp));
+    only_pings.write_all(b"\r\n\r\n").unwrap();
+    for stream in [
+        &mut half_hello,
+        &mut half_request,
+        &mut silent,
+        &mut only_pings,
+    ] {
+        assert!(is_closed(stream));
+    }
+    // One byte at a time keeps no message alive either, also on a connection that has proved itself.
+    let mut slow = connect(network.address(Transport::Tcp));
+    slow.write_all(request("").as_bytes()).unwrap();
+    messages(&mut slow, 1);
+    let start = Instant::now();
+    for byte in request("").bytes().cycle() {
+        // The last byte of a message is never sent.
+        let byte = if byte == b'\n' { b' ' } else { byte };
+        if slow.write_all(&[byte]).is_err() {
+            break;
+        }
+        assert!(start.elapsed() < PATIENCE, "it is still open");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(network.network.streams.open_connections(), 0);
+}
+
+#[test]
+fn a_connection_on_which_nothing_comes_is_closed_after_the_idle_time() {
+    let mut options = Options::loopback();
+    options.limits.idle = Duration::from_millis(500);
+    let network = TestNetwork::start(options);
+    let mut stream = connect(network.address(Transport::Tcp));
+    for _ in 0..4 {
+        std::thread::sleep(Duration::from_millis(200));
+        stream.write_all(request("").as_bytes()).unwrap();
+        messages(&mut stream, 1);
+    }
+    assert!(is_closed(&mut stream));
+}
+
 #[test]
 fn a_peer_that_does_not_read_is_closed() {
-    let network = TestNetwork::start(Options::loopback());
+    let network = TestNetwork::start(impatient());
     let mut stream = connect(network.address(Transport::Tcp));
     stream
         .set_write_timeout(Some(Duration::from_secs(30)))

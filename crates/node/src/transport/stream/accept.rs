@@ -9,7 +9,7 @@ use fernamt_sip::transport::Transport;
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use super::session::{End, HANDSHAKE_TIME, Session};
+use super::session::{End, Session};
 use super::table::{Full, Peer};
 use super::{Streams, canonical, flow_of, plain, websocket};
 use crate::clock;
@@ -124,7 +124,7 @@ async fn run(streams: &Streams, mut session: Session, mut stream: TcpStream) -> 
         Transport::Tls | Transport::Wss => {
             let acceptor = streams.tls.acceptor();
             let work = async { acceptor.accept(stream).await.map_err(End::Io) };
-            match session.handshake(HANDSHAKE_TIME, work).await {
+            match session.handshake(session.handshake_time(), work).await {
                 // On the heap, so that the tasks of plain connections stay small.
                 Ok(mut stream) if session.flow.transport == Transport::Tls => {
                     Box::pin(plain::run(&mut session, &mut stream)).await

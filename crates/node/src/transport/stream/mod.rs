@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 pub(crate) use self::accept::{Binding, bind, serve};
 pub(crate) use self::outlet::Outbound;
 use self::outlet::{NotTaken, Outlet};
+pub(crate) use self::session::Times;
 use self::table::{Peer, Table};
 use super::access::Access;
 use super::tls::Tls;
@@ -31,6 +32,7 @@ pub(crate) struct StreamParts {
     pub(crate) inboxes: Arc<Inboxes>,
     pub(crate) access: Arc<Access>,
     pub(crate) limits: ConnectionLimits,
+    pub(crate) times: Times,
     pub(crate) tls: Arc<Tls>,
     /// The shard that a message belongs to, of so many.
     pub(crate) shard_of: fn(&[u8], u16) -> u16,
@@ -42,6 +44,7 @@ pub(crate) struct Streams {
     inboxes: Arc<Inboxes>,
     access: Arc<Access>,
     limits: ConnectionLimits,
+    times: Times,
     tls: Arc<Tls>,
     shard_of: fn(&[u8], u16) -> u16,
     table: Mutex<Table>,
@@ -56,6 +59,7 @@ impl Streams {
             inboxes: parts.inboxes,
             access: parts.access,
             limits: parts.limits,
+            times: parts.times,
             tls: parts.tls,
             shard_of: parts.shard_of,
             table: Mutex::new(Table::new(parts.limits.total, parts.limits.per_source)),

@@ -42,6 +42,7 @@ struct State {
 pub(super) struct Outlet {
     state: Mutex<State>,
     changed: Notify,
+    ended: Notify,
 }
 
 impl Outlet {
@@ -82,6 +83,18 @@ impl Outlet {
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_one();
+        self.ended.notify_waiters();
+    }
+
+    /// Waits for the end only.
+    pub(super) async fn closed(&self) {
+        loop {
+            let ended = self.ended.notified();
+            if self.is_closed() {
+                return;
+            }
+            ended.await;
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -11,17 +11,29 @@ use super::Streams;
 use super::outlet::{Outbound, Outlet};
 use crate::shard::Item;
 
-/// TLS and WebSocket handshakes may take this long, each.
-pub(super) const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// How long a connection may take for each of its steps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// A TLS or WebSocket handshake, each.
+    pub(crate) handshake: Duration,
+    /// From the accepted connection to its first whole message.
+    pub(crate) first_message: Duration,
+    /// From the first byte of a message to its last.
+    pub(crate) message: Duration,
+    /// From a write to some progress of it: a peer that takes nothing for this long does not read.
+    pub(crate) write: Duration,
+}
 
-/// An accepted connection must carry a whole message within this time.
-pub(super) const FIRST_MESSAGE_TIME: Duration = Duration::from_secs(30);
-
-/// A message that has begun must be whole within this time.
-pub(super) const MESSAGE_TIME: Duration = Duration::from_secs(30);
-
-/// A peer that takes nothing of what we write for this long does not read.
-pub(super) const WRITE_TIME: Duration = Duration::from_secs(10);
+impl Default for Times {
+    fn default() -> Times {
+        Times {
+            handshake: Duration::from_secs(10),
+            first_message: Duration::from_secs(30),
+            message: Duration::from_secs(30),
+            write: Duration::from_secs(10),
+        }
+    }
+}
 
 /// How often a connection looks whether a full inbox has room again.
 const FULL_INBOX_WAIT: Duration = Duration::from_millis(5);
@@ -91,21 +103,20 @@ impl Session {
         }
     }
 
+    /// How long a handshake may take.
+    pub(super) fn handshake_time(&self) -> Duration {
+        self.streams.times.handshake
+    }
+
     /// Runs a handshake, unless it takes too long or the connection is to be closed meanwhile.
     pub(super) async fn handshake<T>(
         &self,
         time: Duration,
         work: impl Future<Output = Result<T, End>>,
     ) -> Result<T, End> {
-        let closed = async {
-            while !self.outlet.is_closed() {
-                // Messages may wait already; only the end matters here.
-                sleep(Duration::from_millis(200)).await;
-            }
-        };
         tokio::select! {
             result = timeout(time, work) => result.unwrap_or(Err(End::Slow)),
-            () = closed => Err(End::Closed),
+            () = self.outlet.closed() => Err(End::Closed),
         }
     }
 
@@ -176,16 +187,17 @@ impl Session {
     }
 
     fn first_deadline(&self) -> (Instant, End) {
+        let times = &self.streams.times;
         let mut first = (self.heard + self.streams.limits.idle, End::Idle);
         let mut consider = |at: Option<Instant>, why: End| {
             if let Some(at) = at.filter(|at| *at < first.0) {
                 first = (at, why);
             }
         };
-        let first_message = self.opened + FIRST_MESSAGE_TIME;
+        let first_message = self.opened + times.first_message;
         consider(Some(first_message).filter(|_| !self.established), End::Slow);
-        consider(self.partial.map(|since| since + MESSAGE_TIME), End::Slow);
-        consider(self.writing.map(|since| since + WRITE_TIME), End::NotRead);
+        consider(self.partial.map(|since| since + times.message), End::Slow);
+        consider(self.writing.map(|since| since + times.write), End::NotRead);
         first
     }
 }

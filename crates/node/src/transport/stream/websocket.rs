@@ -8,7 +8,7 @@ use fernamt_sip::limits::MAX_MESSAGE_BYTES;
 use fernamt_sip::stream::PING;
 use futures_util::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::handshake::server::{
     Callback, ErrorResponse, Request, Response,
 };
@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::outlet::Outbound;
-use super::session::{End, HANDSHAKE_TIME, Session};
+use super::session::{End, Session};
 
 /// How often the peer is asked whether it is there. Proxies close connections that are silent for a
 /// minute.
@@ -27,6 +27,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(25);
 
 /// A peer that has not been heard for this long, though it was asked, is gone.
 const PING_LIMIT: Duration = Duration::from_secs(70);
+
+/// How long the closing handshake may take (RFC 6455 section 7).
+const CLOSE_TIME: Duration = Duration::from_secs(1);
 
 /// The sub-protocol of SIP (RFC 7118 section 4.1).
 const SUBPROTOCOL: &str = "sip";
@@ -105,12 +108,17 @@ where
             .await
             .map_err(end_of)
     };
-    let mut socket = match session.handshake(HANDSHAKE_TIME, work).await {
+    let mut socket = match session.handshake(session.handshake_time(), work).await {
         Ok(socket) => socket,
         Err(end) => return end,
     };
     let mut writer = Writer::default();
     let end = serve(session, &mut socket, &mut writer).await;
+    if matches!(end, End::Peer | End::Closed | End::Idle) {
+        // The answer to the peer's close frame, or ours. Nothing is lost when it cannot be sent.
+        let closing = std::future::poll_fn(|context| Pin::new(&mut socket).poll_close(context));
+        let _ = timeout(CLOSE_TIME, closing).await;
+    }
     for outbound in writer.unflushed {
         session.give_back(outbound);
     }
