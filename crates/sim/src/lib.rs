@@ -24,4 +24,4 @@ mod random;
 mod scenario;
 mod world;
 
-pub use world::{Counts, Options, Report, run};
+pub use world::{Counts, Options, Report, Sabotage, run};

@@ -180,9 +180,10 @@ fn phones(random: &mut Random, simple: bool) -> Vec<PhonePlan> {
     let count = if simple { 2 } else { random.between(2, 7) as usize };
     let mut phones = Vec::with_capacity(count);
     for index in 0..count {
-        let user = match index {
-            0..=1 => USERS[index],
-            _ => random.pick(&USERS),
+        // The first two are always there.
+        let user = match (index, random.pick(&USERS)) {
+            (0..=1, _) => USERS[index],
+            (_, user) => user,
         };
         let transport = match !simple && random.percent(30) {
             true => Transport::Tcp,

@@ -60,13 +60,16 @@ fn no_seed_breaks_a_promise() {
     // A simulation in which nothing happens proves nothing.
     let seeds = end - first;
     assert!(total.answered > seeds / 2 && total.packets > seeds, "{total:?}");
+    assert!(total.cancels > seeds / 4 && total.changes > seeds / 4, "{total:?}");
+    assert!(total.pracks > seeds / 20 && total.glares > seeds / 50, "{total:?}");
+    assert!(total.restarts > seeds / 10 && total.redirects > seeds / 50, "{total:?}");
 }
 
 #[test]
 fn a_seed_is_the_same_world_every_time() {
     for seed in [3, 7, 11, 13, 17, 29, 31, 37, 41, 43] {
         let first = run(seed, Options::default());
-        let second = run(seed, Options { trace: true });
+        let second = run(seed, Options { trace: true, ..Options::default() });
         assert_eq!(first.digest, second.digest, "seed {seed}");
         assert_eq!(first.counts, second.counts, "seed {seed}");
         assert!(!second.trace.is_empty());

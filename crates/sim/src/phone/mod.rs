@@ -52,6 +52,8 @@ pub(crate) struct Phone {
     /// It begins nothing any more.
     pub(crate) quiet: bool,
     pub(crate) calls: Vec<PhoneCall>,
+    /// REGISTERs with the right password that were refused.
+    pub(crate) refused_registrations: u32,
     pub(crate) outbox: Vec<PhoneOutput>,
     exchange: SocketAddr,
     transactions: Transactions<Use>,
@@ -237,6 +239,7 @@ impl Phone {
             gone: false,
             quiet: false,
             calls: Vec::new(),
+            refused_registrations: 0,
             outbox: Vec::new(),
             exchange,
             transactions: Transactions::new(settings),

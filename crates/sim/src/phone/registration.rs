@@ -21,6 +21,8 @@ pub(super) struct Registration {
     client: Option<ClientId>,
     challenges: u32,
     removing: bool,
+    /// From when to when it was registered, as far as it knows.
+    spans: Vec<(Time, Option<Time>)>,
     /// When to register again.
     pub(super) due: Option<Time>,
 }
@@ -34,6 +36,7 @@ impl Registration {
             client: None,
             challenges: 0,
             removing: false,
+            spans: Vec::new(),
             due: None,
         }
     }
@@ -48,7 +51,23 @@ impl Phone {
         }
     }
 
+    /// Whether it was registered at this time, and had been for a while.
+    pub(crate) fn was_registered(&self, at: Time) -> bool {
+        self.registration
+            .spans
+            .iter()
+            .any(|(from, to)| *from <= at && to.is_none_or(|to| to > at))
+    }
+
+    fn registration_ends(&mut self) {
+        let now = self.now;
+        if let Some((_, end)) = self.registration.spans.last_mut() {
+            end.get_or_insert(now);
+        }
+    }
+
     pub(super) fn unregister(&mut self) {
+        self.registration_ends();
         self.registration.removing = true;
         self.registration.due = None;
         self.registration.challenges = 0;
@@ -89,6 +108,9 @@ impl Phone {
             200 if self.registration.removing => {}
             200 => {
                 let half = u64::from(REGISTRATION_SECONDS) / 2;
+                if self.registration.spans.last().is_none_or(|(_, end)| end.is_some()) {
+                    self.registration.spans.push((self.now, None));
+                }
                 if !self.quiet {
                     self.registration.due = Some(self.now + Duration::from_secs(half));
                 }
@@ -104,11 +126,15 @@ impl Phone {
                     Err(_) => self.registration_failed(client),
                 }
             }
-            _ => self.registration_failed(client),
+            _ => {
+                self.refused_registrations += 1;
+                self.registration_failed(client);
+            }
         }
     }
 
     pub(super) fn registration_failed(&mut self, client: ClientId) {
+        self.registration_ends();
         if self.registration.client == Some(client) && !self.quiet && !self.registration.removing {
             let after = self.random.millis(5_000, 30_000);
             self.registration.due = Some(self.now + after);

@@ -25,6 +25,7 @@ impl World {
         self.check_finals();
         let records: Vec<CallRecord> = self.journal.records.values().cloned().collect();
         self.report.counts.records = records.len() as u64;
+        self.report.counts.add(self.observer.counts);
         for record in &records {
             let shares = |other: &&CallRecord| call_id_of(other) == call_id_of(record);
             // An INVITE that is repeated after a crash, when its call is over, makes a second call.
@@ -69,6 +70,10 @@ impl World {
     fn check_phones(&mut self) {
         let mut breaches = Vec::new();
         for phone in self.phones.iter().filter(|phone| !phone.gone) {
+            let refused = phone.refused_registrations;
+            if refused > 0 && self.is_fair() && !phone.plan.wrong_password {
+                breaches.push(format!("{} was refused registration", name(phone)));
+            }
             for (index, call) in phone.calls.iter().enumerate() {
                 let who = format!("{} ({},{index})", name(phone), phone.index);
                 if call.stage != Stage::Over {
@@ -140,6 +145,10 @@ impl World {
                     if !crashed && record.status != caller.final_status {
                         wrong.push(format!("the caller was given {:?}", caller.final_status));
                     }
+                    if self.is_fair() {
+                        wrong.extend(self.should_have_rung(record));
+                        wrong.extend(self.should_have_been_told(record, caller));
+                    }
                 } else {
                     wrong.push("its caller never called".to_owned());
                 }
@@ -148,6 +157,36 @@ impl World {
         for wrong in wrong {
             self.breach(format!("a record is wrong: {wrong}: {record:?}"));
         }
+    }
+
+    /// A device that is registered is not offline.
+    fn should_have_rung(&self, record: &CallRecord) -> Option<String> {
+        let user = record.callee.as_deref()?;
+        let has_rung = record.legs.iter().any(|leg| leg.role == LegRole::Callee);
+        if has_rung || record.cause != 20 {
+            return None;
+        }
+        // It may be registering, or leaving, at this very moment.
+        let start = self.now.time_at(record.start);
+        let (before, after) = (start - Duration::from_secs(2), start + Duration::from_secs(8));
+        let is_there = |phone: &&crate::phone::Phone| {
+            phone.plan.user == user && phone.was_registered(before) && phone.was_registered(after)
+        };
+        let phone = self.phones.iter().find(is_there)?;
+        Some(format!("{} was registered and did not ring", name(phone)))
+    }
+
+    /// What the only phone that rang has said is what the caller hears.
+    fn should_have_been_told(&self, record: &CallRecord, caller: &Leg) -> Option<String> {
+        let mut called = record.legs.iter().filter(|leg| leg.role == LegRole::Callee);
+        let (only, None) = (called.next()?, called.next()) else { return None };
+        let said = self.observer.legs.get(&only.call_id)?.final_status?;
+        let passes = matches!(said, 404 | 480 | 486 | 488 | 600 | 603);
+        let gave_up = caller.cancelled_at.is_some() || record.cause == 19;
+        if !passes || gave_up || caller.final_status == Some(said) {
+            return None;
+        }
+        Some(format!("the phone said {said}, the caller heard {:?}", caller.final_status))
     }
 
     fn check_answered(

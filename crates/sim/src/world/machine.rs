@@ -5,18 +5,22 @@ use core::time::Duration;
 
 use fernamt_exchange::Exchange;
 use fernamt_exchange::interface::{
-    Answer, Command, Destination, Event as News, Input, Output, Question, QuestionId,
+    Answer, Command, Destination, Event as News, Input, Output, Question, QuestionId, Write,
 };
 use fernamt_exchange::media;
 use fernamt_exchange::registrar::Location;
+use fernamt_sip::time::Time;
 use fernamt_sip::transport::Transport;
 
-use super::World;
+use super::{Sabotage, World};
 use super::event::Event;
 use crate::scenario::Incident;
 
 /// Outputs of one input, at most.
 const MAX_OUTPUTS: u64 = 5_000;
+
+/// What is killed after this has no time left to mend what it left behind.
+const QUIET_AFTER: Time = Time::from_micros(400_000_000);
 
 /// How long a stop takes that was announced.
 const DRAINING: Duration = Duration::from_secs(5);
@@ -66,6 +70,9 @@ impl World {
         for complaint in self.journal.crash(survivors as usize) {
             self.breach(complaint);
         }
+        if self.options.sabotage == Some(Sabotage::LoseStates) {
+            self.journal.states.clear();
+        }
         self.media.crash();
         for connection in self.network.connections_of(None) {
             self.close_connection(connection);
@@ -94,7 +101,8 @@ impl World {
                 return;
             }
             self.outputs += 1;
-            if self.scenario.crashes.first() == Some(&self.outputs) {
+            let may_crash = self.now.time < QUIET_AFTER;
+            if may_crash && self.scenario.crashes.first() == Some(&self.outputs) {
                 self.scenario.crashes.remove(0);
                 let downtime = self.random.millis(50, 8_000);
                 return self.crash(downtime);
@@ -110,7 +118,9 @@ impl World {
             Output::Media(command) => self.order_media(shard, &command),
             Output::Write(write) => {
                 self.trace(|| format!("                  [{shard}] writes {}", in_words(&write)));
-                self.journal.push(shard, write);
+                for write in self.sabotaged(write) {
+                    self.journal.push(shard, write);
+                }
                 self.schedule_flush();
             }
             Output::Publish(news) => {
@@ -125,6 +135,21 @@ impl World {
                     _ => {}
                 }
             }
+        }
+    }
+
+    /// What reaches the disk of a write.
+    fn sabotaged(&self, write: Write) -> Vec<Write> {
+        match (self.options.sabotage, write) {
+            (Some(Sabotage::LoseRecords), Write::Closed { .. }) => Vec::new(),
+            (Some(Sabotage::RepeatRecords), write @ Write::Closed { .. }) => {
+                vec![write.clone(), write]
+            }
+            (Some(Sabotage::StretchRecords), Write::Closed { mut record, journal }) => {
+                record.duration += Duration::from_secs(5);
+                vec![Write::Closed { record, journal }]
+            }
+            (_, write) => vec![write],
         }
     }
 
@@ -180,7 +205,15 @@ impl World {
     fn order_media(&mut self, shard: usize, command: &media::Command) {
         self.trace(|| format!("                  [{shard}] orders {command:?}"));
         let played = matches!(command, media::Command::Play { .. });
-        match self.media.execute(self.now.time, shard, command) {
+        let kept = self.options.sabotage == Some(Sabotage::KeepEndpoints);
+        let result = match command {
+            media::Command::Close { endpoint } if kept => {
+                let statistics = media::Statistics::default();
+                Ok(Some(media::Event::Closed { endpoint: *endpoint, statistics }))
+            }
+            _ => self.media.execute(self.now.time, shard, command),
+        };
+        match result {
             Ok(Some(event)) => {
                 let after = match played {
                     true => Duration::from_secs(3),
@@ -206,11 +239,9 @@ impl World {
                     self.drain_phone(phone);
                 }
             }
-            Event::Disconnected { phone, connection } => {
-                if !self.phones[phone].gone {
-                    self.phones[phone].disconnected(self.now.time, connection);
-                    self.drain_phone(phone);
-                }
+            Event::Disconnected { phone, connection } if !self.phones[phone].gone => {
+                self.phones[phone].disconnected(self.now.time, connection);
+                self.drain_phone(phone);
             }
             Event::SendFailed { epoch, shard, flow } if epoch == current => {
                 self.give(shard, Input::SendFailed { flow });
@@ -227,12 +258,10 @@ impl World {
                 self.give(shard, input);
             }
             Event::SaveBindings { epoch } if epoch == current => self.save_bindings(),
-            Event::Phone { phone, action } => {
-                if !self.phones[phone].gone {
-                    self.trace(|| format!("phone {phone}: {action:?}"));
-                    self.phones[phone].act(self.now.time, action);
-                    self.drain_phone(phone);
-                }
+            Event::Phone { phone, action } if !self.phones[phone].gone => {
+                self.trace(|| format!("phone {phone}: {action:?}"));
+                self.phones[phone].act(self.now.time, action);
+                self.drain_phone(phone);
             }
             Event::Incident(incident) => self.incident(incident),
             Event::Over(incident) => self.incident_over(incident),
@@ -331,8 +360,7 @@ impl World {
     }
 }
 
-fn in_words(write: &fernamt_exchange::interface::Write) -> String {
-    use fernamt_exchange::interface::Write;
+fn in_words(write: &Write) -> String {
     match write {
         Write::State { call, state, ticket } => {
             format!("state of {call}, {} bytes, {ticket:?}", state.len())

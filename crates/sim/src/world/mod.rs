@@ -53,6 +53,29 @@ const MAX_STEPS: u64 = 2_000_000;
 pub struct Options {
     /// Whether every message is noted, to be shown.
     pub trace: bool,
+    /// What is done wrong on purpose, to see that it is found.
+    pub sabotage: Option<Sabotage>,
+}
+
+/// Something that is done wrong on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Records of calls do not reach the disk.
+    LoseRecords,
+    /// Each record reaches the disk twice.
+    RepeatRecords,
+    /// Records say that a call was five seconds longer.
+    StretchRecords,
+    /// States of calls that are answered do not reach the disk.
+    LoseStates,
+    /// Endpoints that are closed go on.
+    KeepEndpoints,
+    /// What is heard on one endpoint goes out of the next one.
+    CrossWires,
+    /// Responses that refuse a call do not reach the caller.
+    SwallowRefusals,
+    /// BYE does not reach the phones.
+    SwallowByes,
 }
 
 /// What came of a run.
@@ -83,6 +106,16 @@ pub struct Counts {
     pub restarts: u64,
     /// Media packets that reached the right phone.
     pub packets: u64,
+    /// Calls that were given up (CANCEL).
+    pub cancels: u64,
+    /// Changes of a call that crossed (491).
+    pub glares: u64,
+    /// Reliable provisional responses that were acknowledged (PRACK).
+    pub pracks: u64,
+    /// Changes and refreshes (re-INVITE and UPDATE).
+    pub changes: u64,
+    /// Redirections (302).
+    pub redirects: u64,
 }
 
 impl Counts {
@@ -93,6 +126,11 @@ impl Counts {
         self.answered += other.answered;
         self.restarts += other.restarts;
         self.packets += other.packets;
+        self.cancels += other.cancels;
+        self.glares += other.glares;
+        self.pracks += other.pracks;
+        self.changes += other.changes;
+        self.redirects += other.redirects;
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) struct Observer {
     pub(super) has_restarted: bool,
     /// It could not write down what it had picked up before it was killed again.
     pub(super) has_lost_states: bool,
+    pub(super) counts: super::Counts,
     complaints: Vec<String>,
 }
 
@@ -52,6 +53,7 @@ impl Observer {
         let Ok(message) = Message::parse(bytes) else { return };
         let (Ok(call_id), Ok(cseq)) = (message.call_id(), message.cseq()) else { return };
         let has_tag = message.to().is_ok_and(|to| to.tag().is_some());
+        self.count(&message, has_tag);
         if message.is_request() && message.method() == Method::Invite && !has_tag {
             let leg = self.leg(now, call_id, true);
             if leg.invite_cseq < cseq.number {
@@ -81,6 +83,20 @@ impl Observer {
                 _ => {}
             }
         }
+    }
+
+    /// Counts what has come, so that it can be seen what a run was about.
+    fn count(&mut self, message: &Message<'_>, has_tag: bool) {
+        let counter = match (message.method(), message.status()) {
+            (Method::Cancel, None) => &mut self.counts.cancels,
+            (Method::Prack, None) => &mut self.counts.pracks,
+            (Method::Invite, None) if has_tag => &mut self.counts.changes,
+            (Method::Update, None) => &mut self.counts.changes,
+            (_, Some(491)) => &mut self.counts.glares,
+            (_, Some(302)) => &mut self.counts.redirects,
+            _ => return,
+        };
+        *counter += 1;
     }
 
     /// The exchange sends this message to a phone.
@@ -220,11 +236,10 @@ impl Observer {
         })
     }
 
-    /// When the last of the legs that were told this address was over.
-    pub(super) fn released_at(&self, address: SocketAddr) -> Option<Time> {
+    /// When the legs that were told this address were over, if all of them are.
+    pub(super) fn released_at(&self, address: SocketAddr) -> Option<Vec<Time>> {
         let legs = self.media.get(&address)?;
-        let ends: Option<Vec<Time>> = legs.iter().map(|leg| self.legs.get(leg)?.over_at).collect();
-        ends?.into_iter().max()
+        legs.iter().map(|leg| self.legs.get(leg)?.over_at).collect()
     }
 
     /// The Call-ID of a message, for the trace.

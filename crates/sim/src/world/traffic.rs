@@ -11,7 +11,7 @@ use fernamt_sip::time::Time;
 use super::event::{Event, at_port};
 use super::media::Passage;
 use super::wire::name;
-use super::{EXCHANGE, World};
+use super::{EXCHANGE, Sabotage, World};
 use crate::phone::{Phone, PhoneCall, Stage};
 
 /// How often a packet stands for all of them.
@@ -97,14 +97,19 @@ impl World {
         if to.ip() != exchange.ip() {
             return self.direct_packet(name_of, to);
         }
-        let over = self.observer.released_at(to);
-        let released = over.is_some_and(|over| over <= now && !self.is_release_forgotten(over));
+        let ends = self.observer.released_at(to).unwrap_or_default();
+        let forgotten = ends.iter().any(|end| self.is_release_forgotten(*end));
+        let released = !ends.is_empty() && !forgotten;
         let passage = self.media.packet(now, from, to);
         match passage {
             Passage::To(_) if released => {
                 self.breach(format!("media flow after the release, to {to}"));
             }
-            Passage::To(heard) => self.heard(name_of, heard),
+            Passage::To(heard) => {
+                let crossed = self.options.sabotage == Some(Sabotage::CrossWires);
+                let port = heard.port() + if crossed { 2 } else { 0 };
+                self.heard(name_of, SocketAddr::new(heard.ip(), port));
+            }
             Passage::NoEndpoint | Passage::Dropped(_) => {
                 if let Some(peer) = self.must_hear(name_of) {
                     let (a, b) = (name_of, peer);
