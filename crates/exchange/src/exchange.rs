@@ -319,6 +319,11 @@ impl Exchange {
                     call.located(&mut self.stack, answer);
                 }
             }
+            Some(Asker::Redirect(slot)) => {
+                if let Some(call) = self.calls.get_mut(slot) {
+                    call.redirect_located(&mut self.stack, answer);
+                }
+            }
             Some(Asker::LostLeg(id)) => {
                 if let Answer::Destination(Some(found)) = answer {
                     self.with_leg(id, |leg, cx| leg.found_again(cx, &found.bindings));

@@ -39,6 +39,8 @@ pub(crate) enum Asker {
     Request(crate::request::Waiting),
     /// A call waits for its destination.
     Call(CallSlot),
+    /// A call was redirected to another subscriber.
+    Redirect(CallSlot),
     /// A leg waits for the addresses of its peer.
     Leg(LegId),
     /// A leg has lost its peer and waits for the bindings of its device.

@@ -487,3 +487,22 @@ fn over_mtu() {
         "a phone without TCP gets the datagram after all"
     );
 }
+
+#[test]
+fn a_redirection_to_another_subscriber_rings_there() {
+    let mut rig = Rig::new();
+    let (mut anna, bert) = two_phones(&mut rig);
+    let mut carla = Phone::new("carla", "198.51.100.9:5060");
+    carla.register(&mut rig);
+    anna.invite(&mut rig, "sip:bert@192.0.2.1", "", OFFER);
+    let invite = bert.expect(&mut rig, "INVITE");
+    let moved = bert
+        .response(&invite, "302 Moved Temporarily", "", "")
+        .replace("<sip:bert@198.51.100.8:5060>", "<sip:carla@192.0.2.1>");
+    bert.send(&mut rig, &moved);
+    bert.expect(&mut rig, "ACK");
+    let invite = carla.expect(&mut rig, "INVITE sip:carla@198.51.100.9:5060");
+    carla.respond(&mut rig, &invite, "200 OK", "", ANSWER);
+    carla.expect(&mut rig, "ACK");
+    anna.expect(&mut rig, "SIP/2.0 200");
+}

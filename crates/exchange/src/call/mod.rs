@@ -5,6 +5,7 @@ mod answer;
 mod bridge;
 mod modify;
 mod recovery;
+mod redirect;
 mod release;
 mod seek;
 mod service;

@@ -26,7 +26,7 @@ const NOT_NOW: u16 = 500;
 impl Call {
     /// A party offers, or asks for an offer.
     pub(super) fn offered(&mut self, stack: &mut Stack, leg: u8, description: Option<Description>) {
-        if self.negotiation.is_some() {
+        if self.negotiation.is_some() || self.carrying.is_some() {
             return self.tell(
                 stack,
                 leg,

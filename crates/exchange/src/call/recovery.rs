@@ -175,8 +175,10 @@ fn resume(
 }
 
 impl Call {
-    /// Goes on at once where there is no endpoint to wait for.
+    /// The call is in its place: writes it down, and goes on where there is no endpoint to wait for.
     pub(crate) fn resume(&mut self, stack: &mut Stack) {
+        // Once more, so that the next restart does not number requests as this one does.
+        self.write_change(stack);
         if self.bridge.is_ready() {
             self.carry_on(stack);
         }

@@ -31,6 +31,8 @@ pub(super) struct Seeking {
     /// What is to be told to the caller when no leg is left.
     failures: Vec<Rejection>,
     redirects_left: u8,
+    /// Redirections whose subscriber is being looked up.
+    lookups: u8,
     /// The caller has been told that it rings.
     alerted: bool,
     /// The leg whose media the caller hears before the answer.
@@ -46,10 +48,38 @@ impl Seeking {
 
     /// The leg, when there is no other and will be none.
     pub(super) fn only_leg(&self) -> Option<u8> {
-        match (self.active.as_slice(), self.groups.is_empty()) {
+        match (
+            self.active.as_slice(),
+            self.groups.is_empty() && self.lookups == 0,
+        ) {
             ([leg], true) => Some(*leg),
             _ => None,
         }
+    }
+
+    /// Whether nobody is left who may still answer.
+    fn is_idle(&self) -> bool {
+        self.active.is_empty() && self.lookups == 0
+    }
+
+    /// A leg will not answer.
+    pub(super) fn leave(&mut self, leg: u8) {
+        self.active.retain(|active| *active != leg);
+    }
+
+    /// Uses up one of the redirections that are followed. False: there is none left.
+    pub(super) fn take_redirect(&mut self) -> bool {
+        let left = self.redirects_left.checked_sub(1);
+        self.redirects_left = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    pub(super) fn begin_lookup(&mut self) {
+        self.lookups = self.lookups.saturating_add(1);
+    }
+
+    pub(super) fn end_lookup(&mut self) {
+        self.lookups = self.lookups.saturating_sub(1);
     }
 
     pub(super) fn shown(&self) -> Option<u8> {
@@ -164,7 +194,7 @@ impl Call {
     }
 
     /// A leg towards `destination`; not invited yet.
-    fn add_leg(&mut self, stack: &mut Stack, destination: Destination) -> Option<u8> {
+    pub(super) fn add_leg(&mut self, stack: &mut Stack, destination: Destination) -> Option<u8> {
         if self.legs.len() >= MAX_LEGS {
             self.decided(stack, "The call has as many legs as a call may have.");
             return None;
@@ -188,7 +218,7 @@ impl Call {
     }
 
     /// Sends the INVITEs of new legs, after their media endpoints have been opened.
-    fn invite(&mut self, stack: &mut Stack, legs: &[u8]) {
+    pub(super) fn invite(&mut self, stack: &mut Stack, legs: &[u8]) {
         for &leg in legs {
             let Some(found) = self.legs.get(usize::from(leg)) else {
                 continue;
@@ -451,56 +481,28 @@ impl Call {
             }
             return self.nobody_left(stack);
         }
-        if seeking.active.is_empty() {
+        if seeking.is_idle() {
             self.try_next_group(stack);
         }
     }
 
-    /// A called leg says to try elsewhere.
-    pub(super) fn leg_redirected(&mut self, stack: &mut Stack, leg: u8, contacts: Vec<Box<str>>) {
+    /// An attempt came to nothing: goes on with what is left.
+    pub(super) fn go_on_after(&mut self, stack: &mut Stack, rejection: Rejection) {
         let Stage::Seeking(seeking) = &mut self.stage else {
             return;
         };
-        let mut destinations = Vec::new();
-        for contact in contacts {
-            if seeking.redirects_left == 0 {
-                break;
-            }
-            if let Some(destination) = Destination::of_redirect(&contact, stack) {
-                seeking.redirects_left -= 1;
-                destinations.push((contact, destination));
-            }
+        seeking.failures.push(rejection);
+        if seeking.is_idle() {
+            self.try_next_group(stack);
         }
-        let mut legs = Vec::new();
-        for (contact, destination) in destinations {
-            self.decided(
-                stack,
-                &format!("The device redirects the call to {contact}."),
-            );
-            legs.extend(self.add_leg(stack, destination));
-        }
-        let rejection = Rejection {
-            cause: Cause::NO_ROUTE_TO_DESTINATION,
-            status: Some(480),
-        };
-        self.leg_rejected_after_redirect(stack, leg, rejection, &legs);
     }
 
-    fn leg_rejected_after_redirect(
-        &mut self,
-        stack: &mut Stack,
-        leg: u8,
-        rejection: Rejection,
-        new_legs: &[u8],
-    ) {
-        if new_legs.is_empty() {
-            return self.leg_rejected(stack, leg, rejection);
+    /// The record and the journal are to know which device a leg leads to.
+    pub(super) fn name_leg(&mut self, leg: Option<u8>, user: &str) {
+        let found = leg.and_then(|leg| self.legs.get_mut(usize::from(leg)));
+        if let Some(found) = found {
+            found.user = Some(user.into());
         }
-        self.leg_over(leg);
-        if let Stage::Seeking(seeking) = &mut self.stage {
-            seeking.active.retain(|active| *active != leg);
-        }
-        self.invite(stack, new_legs);
     }
 
     /// It has rung for long enough.

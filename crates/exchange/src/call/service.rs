@@ -128,8 +128,7 @@ impl Call {
         }
     }
 
-    /// After a restart the endpoints are open again: media flow as before. The call is written down
-    /// once more, so that the next restart does not number requests as this one does.
+    /// After a restart the endpoints are open again: media flow as before.
     pub(super) fn resume_media(&mut self, stack: &mut Stack) {
         if self.partner_of(0).is_some() {
             self.bridge.connect(stack);
@@ -141,7 +140,6 @@ impl Call {
                     .push_back(Output::Media(media::Command::Echo { endpoint }));
             }
         }
-        self.write_change(stack);
     }
 
     /// The announcement has been heard, or has had its time.

@@ -1,0 +1,103 @@
+//! A called device says to try elsewhere (3xx): at another address, or at another subscriber of this
+//! exchange, which is the usual way of phones to forward calls.
+
+use fernamt_sip::escape::Escaped;
+use fernamt_sip::uri::Uri;
+
+use super::{Call, Stage};
+use crate::cause::Cause;
+use crate::interface::{Answer, Question};
+use crate::leg::Rejection;
+use crate::leg::sip::outgoing::Destination;
+use crate::routing::is_ours;
+use crate::stack::{Asker, Stack};
+
+/// Where a contact of a 3xx leads.
+enum Elsewhere {
+    /// To an address outside.
+    Address(Destination),
+    /// To a name or number of this exchange.
+    Subscriber(Box<str>),
+}
+
+fn elsewhere(contact: &str, stack: &Stack) -> Option<Elsewhere> {
+    let uri = Uri::parse(contact).ok().filter(Uri::is_sip)?;
+    if !is_ours(uri.host(), uri.port(), &stack.config) {
+        return Destination::of_redirect(contact, stack).map(Elsewhere::Address);
+    }
+    let user = uri.user_unescaped()?;
+    Some(Elsewhere::Subscriber(user.into()))
+}
+
+const NOWHERE_ELSE: Rejection = Rejection {
+    cause: Cause::NO_ROUTE_TO_DESTINATION,
+    status: Some(480),
+};
+
+impl Call {
+    /// A called leg says to try these contacts instead.
+    pub(super) fn leg_redirected(&mut self, stack: &mut Stack, leg: u8, contacts: Vec<Box<str>>) {
+        self.leg_over(leg);
+        let Stage::Seeking(seeking) = &mut self.stage else {
+            return;
+        };
+        seeking.leave(leg);
+        let mut legs = Vec::new();
+        for contact in contacts {
+            let Some(elsewhere) = elsewhere(&contact, stack) else {
+                continue;
+            };
+            let Stage::Seeking(seeking) = &mut self.stage else {
+                return;
+            };
+            if !seeking.take_redirect() {
+                self.decided(stack, "The call was redirected too often.");
+                break;
+            }
+            let why = format!("The device redirects the call to {}.", Escaped(&contact));
+            self.decided(stack, &why);
+            match elsewhere {
+                Elsewhere::Address(destination) => legs.extend(self.add_leg(stack, destination)),
+                Elsewhere::Subscriber(dialled) => self.look_up_redirect(stack, dialled),
+            }
+        }
+        self.invite_or_go_on(stack, &legs, NOWHERE_ELSE);
+    }
+
+    fn look_up_redirect(&mut self, stack: &mut Stack, dialled: Box<str>) {
+        if let Stage::Seeking(seeking) = &mut self.stage {
+            seeking.begin_lookup();
+            let asker = Asker::Redirect(self.slot);
+            stack.ask(asker, Question::Destination { dialled });
+        }
+    }
+
+    /// It is known where the other subscriber is.
+    pub(crate) fn redirect_located(&mut self, stack: &mut Stack, answer: Answer) {
+        let Stage::Seeking(seeking) = &mut self.stage else {
+            return;
+        };
+        seeking.end_lookup();
+        let mut legs = Vec::new();
+        let mut rejection = NOWHERE_ELSE;
+        if let Answer::Destination(Some(found)) = answer {
+            rejection = Rejection::from_cause(Cause::SUBSCRIBER_ABSENT);
+            for binding in &found.bindings {
+                let destination = Destination::of_binding(binding, stack);
+                let leg = self.add_leg(stack, destination);
+                self.name_leg(leg, &found.device.user);
+                legs.extend(leg);
+            }
+        }
+        self.invite_or_go_on(stack, &legs, rejection);
+    }
+
+    /// Invites new legs; where there is none, goes on with those that are left.
+    fn invite_or_go_on(&mut self, stack: &mut Stack, legs: &[u8], rejection: Rejection) {
+        if legs.is_empty() {
+            self.go_on_after(stack, rejection);
+        } else {
+            self.invite(stack, legs);
+        }
+    }
+}
