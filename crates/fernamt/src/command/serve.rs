@@ -157,7 +157,10 @@ fn log_filter(text: &str) -> Result<Targets, Failure> {
         )
     };
     // By itself a word that is no level would be the name of a part.
-    let is_level = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
+    let is_level = |part: &str| {
+        let is_word = !part.is_empty() && part.parse::<LevelFilter>().is_ok();
+        is_word || part.contains('=')
+    };
     if let Some(part) = text.split(',').find(|part| !is_level(part)) {
         let part = output::safe(part);
         return Err(wrong(format!(

@@ -9,6 +9,7 @@
 mod change;
 mod incoming;
 mod interface;
+mod invite;
 mod offer;
 mod outgoing;
 mod random;

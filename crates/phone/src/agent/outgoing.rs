@@ -1,7 +1,6 @@
 //! A call of ours that is not answered yet (RFC 3261 section 13.2): provisional responses, forks,
 //! reliable ringing, early voice, and giving up.
 
-use fernamt_sip::builder::RequestBuilder;
 use fernamt_sip::dialog::reliable::{ProvisionalArrival, ProvisionalOrder};
 use fernamt_sip::dialog::session_timer::SessionTimerOffer;
 use fernamt_sip::dialog::{Dialog, Stage};
@@ -12,8 +11,9 @@ use fernamt_sip::transport::{Flow, Transport};
 
 use super::incoming::NotOurs;
 use super::interface::{EndKind, Ended, Event, Hint, Refusal, Side};
+use super::invite::{Head, prack, send_invite};
 use super::offer::{SDP, Session, description};
-use super::stack::{ALLOW, Purpose, SUPPORTED, SentRequest, Stack, USER_AGENT, safe, write_via};
+use super::stack::{ALLOW, SentRequest, Stack, safe};
 use super::talk::{self, Invite, Talk};
 
 /// Early dialogs that are followed in one call; further forks are only ended if they answer.
@@ -406,76 +406,6 @@ impl Outgoing {
         }
         Ok(None)
     }
-}
-
-/// What names a call in its INVITE.
-struct Head<'a> {
-    uri: &'a str,
-    flow: Flow,
-    call_id: &'a str,
-    from_tag: &'a str,
-    cseq: u32,
-}
-
-fn send_invite(
-    stack: &mut Stack,
-    now: Time,
-    head: &Head<'_>,
-    timer: SessionTimerOffer,
-    offer: &str,
-) -> Option<SentRequest> {
-    let branch = stack.random.branch();
-    let own = stack.own_uri(head.flow);
-    let mut bytes = Vec::with_capacity(1_024);
-    let mut request = RequestBuilder::new(&mut bytes, Method::Invite, head.uri);
-    write_via(&mut request, head.flow, &branch);
-    request
-        .header(Name::MaxForwards, 70)
-        .header(Name::From, format_args!("<{own}>;tag={}", head.from_tag))
-        .header(Name::To, format_args!("<{}>", head.uri))
-        .header(Name::CallId, head.call_id)
-        .header(Name::CSeq, format_args!("{} INVITE", head.cseq))
-        .header(Name::Contact, stack.contact(head.flow))
-        .header(Name::Allow, ALLOW)
-        .header(Name::Supported, SUPPORTED)
-        .header(Name::UserAgent, USER_AGENT);
-    if let Some(expires) = timer.session_expires {
-        request.header(Name::SessionExpires, expires);
-    }
-    if let Some(least) = timer.min_se_seconds {
-        request.header(Name::MinSe, least);
-    }
-    request.body(SDP, offer.as_bytes());
-    stack.request(
-        now,
-        head.flow,
-        Purpose::Invite,
-        Method::Invite,
-        &branch,
-        bytes,
-    )
-}
-
-/// RFC 3262 section 4.
-fn prack(
-    stack: &mut Stack,
-    now: Time,
-    dialog: &mut Dialog,
-    flow: Flow,
-    rseq: u32,
-    invite_cseq: u32,
-) {
-    let branch = stack.random.branch();
-    let way = talk::flow_of(stack, dialog, flow);
-    let mut bytes = Vec::with_capacity(512);
-    dialog
-        .request(&mut bytes, Method::Prack, |request| {
-            write_via(request, way, &branch)
-        })
-        .header(Name::RAck, format_args!("{rseq} {invite_cseq} INVITE"))
-        .header(Name::UserAgent, USER_AGENT)
-        .finish();
-    stack.request(now, way, Purpose::Prack, Method::Prack, &branch, bytes);
 }
 
 fn cancelled() -> Ended {

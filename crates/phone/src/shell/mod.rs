@@ -5,6 +5,7 @@ mod clock;
 mod connection;
 mod network;
 mod phone;
+mod place;
 mod plan;
 mod report;
 mod tls;

@@ -7,9 +7,10 @@ use fernamt_sip::time::{Now, Time};
 use fernamt_sip::transport::Flow;
 
 use super::clock::{Clock, random};
-use super::network::{Arrived, Network, NetworkError, local_address_towards, resolve};
+use super::network::{Arrived, Network, NetworkError};
+use super::place::{local_address_towards, resolve};
 use super::plan::Plan;
-use super::report::{Happening, Outcome, PhoneSettings, Report, Task, What};
+use super::report::{Happening, PhoneSettings, Report, Task, What};
 use super::wake::Interrupter;
 use crate::address::ServerAddress;
 use crate::agent::{AgentSettings, Event, Home, Input, Output, UserAgent};
@@ -96,21 +97,7 @@ impl Phone {
         Ok(Phone {
             agent: UserAgent::new(agent_settings, random().map_err(PhoneError::Random)?),
             seed: random().map_err(PhoneError::Random)?,
-            report: Report {
-                outcome: Outcome::Interrupted,
-                call_id: None,
-                from: None,
-                start: None,
-                answer: None,
-                end: clock.now().unix,
-                ringing_after: None,
-                setup: None,
-                talk: None,
-                media: None,
-                figures: None,
-                network_trouble: None,
-                recording_error: None,
-            },
+            report: Report::empty(clock.now().unix),
             plan: Plan::new(&settings, flow),
             home: flow,
             trace: settings.trace,

@@ -158,6 +158,27 @@ pub struct Report {
     pub recording_error: Option<String>,
 }
 
+impl Report {
+    /// Nothing has happened yet.
+    pub(super) fn empty(now: UnixTime) -> Report {
+        Report {
+            outcome: Outcome::Interrupted,
+            call_id: None,
+            from: None,
+            start: None,
+            answer: None,
+            end: now,
+            ringing_after: None,
+            setup: None,
+            talk: None,
+            media: None,
+            figures: None,
+            network_trouble: None,
+            recording_error: None,
+        }
+    }
+}
+
 /// How it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
