@@ -57,10 +57,10 @@ pub(crate) struct NodeServices {
     pub(crate) inboxes: Arc<Inboxes>,
     pub(crate) streams: Arc<Streams>,
     pub(crate) access: Arc<Access>,
-    pub(crate) locations: Arc<Locations>,
+    pub(crate) locations: Locations,
     pub(crate) resolver: Arc<Resolver>,
     pub(crate) plane: Plane,
-    pub(crate) journal: Arc<CallJournal>,
+    pub(crate) journal: CallJournal,
     /// As the shards have them.
     pub(crate) config: Config,
     /// Where media is opened, whatever address the signalling uses.

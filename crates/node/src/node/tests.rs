@@ -1,10 +1,14 @@
 use std::net::UdpSocket;
 use std::path::Path;
 
+use fernamt_charging::CallReference;
 use fernamt_exchange::registrar::{Binding, ContactChange, RegisterChange};
 use fernamt_store::records::{NewDevice, Secret};
 
+use fernamt_store::{DataFolder, Records};
+
 use super::*;
+use crate::clock;
 use crate::config::Listen;
 use crate::control::{Client, ControlError, Request, Response, Status};
 

@@ -212,7 +212,13 @@ fn unsupported(error: rustls::Error) -> NodeError {
 
 fn make_self_signed(certificate: &Path, key: &Path, names: &[String]) -> Result<(), NodeError> {
     let made = |error: rcgen::Error| broken("certificate", certificate, error);
-    let names: Vec<String> = names.iter().take(MAX_NAMES).cloned().collect();
+    let names: Vec<String> = names
+        .iter()
+        // A certificate can carry nothing else.
+        .filter(|name| name.is_ascii())
+        .take(MAX_NAMES)
+        .cloned()
+        .collect();
     let mut params = CertificateParams::new(names.clone()).map_err(made)?;
     let mut subject = DistinguishedName::new();
     let common = names.first().map_or("fernamt", String::as_str);
