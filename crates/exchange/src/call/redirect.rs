@@ -8,7 +8,7 @@ use super::{Call, Stage};
 use crate::cause::Cause;
 use crate::interface::{Answer, Question};
 use crate::leg::Rejection;
-use crate::leg::sip::outgoing::Destination;
+use crate::leg::sip::destination::Destination;
 use crate::routing::is_ours;
 use crate::stack::{Asker, Stack};
 

@@ -2,6 +2,9 @@
 //! one user agent. It translates between SIP and the words of [`crate::leg`]; it decides nothing
 //! about the call.
 
+mod acknowledgement;
+pub(crate) mod destination;
+mod early;
 mod flow;
 mod incoming;
 mod information;
@@ -97,7 +100,7 @@ enum Phase {
     /// We have sent a 2xx and wait for the ACK.
     AwaitingAck(incoming::AwaitingAck),
     /// We have a 2xx, and its ACK needs an answer that we do not have yet.
-    OwingAck(outgoing::OwingAck),
+    OwingAck(acknowledgement::OwingAck),
     /// Both have said yes.
     Established,
     /// Ended; nothing is pending.

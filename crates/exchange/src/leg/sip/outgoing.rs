@@ -1,6 +1,6 @@
-//! The called side of a SIP leg: an INVITE that we send, until its ACK (RFC 3261 section 13.2), with
-//! the early dialogs that its provisional responses make, PRACK (RFC 3262), the next address when
-//! one fails (RFC 3263 section 4.3), and TCP for what is too large for a datagram.
+//! The called side of a SIP leg: an INVITE that we send, and its final response (RFC 3261
+//! section 13.2), with the next address when one fails (RFC 3263 section 4.3), and TCP for what is
+//! too large for a datagram. Not its provisional responses and not its ACK.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,22 +12,20 @@ use fernamt_sip::message::{Message, Method, Name};
 use fernamt_sip::name_addr::Quoted;
 use fernamt_sip::transaction::{Cancelling, ClientId};
 use fernamt_sip::transport::{Flow, Transport};
-use fernamt_sip::uri::{EscapedUser, Host, Uri};
+use fernamt_sip::uri::EscapedUser;
 
-use super::flow::request_flow;
+use super::acknowledgement::OwingAck;
+use super::destination::Destination;
+use super::early::Early;
 use super::session::policy;
 use super::transaction_use::{Purpose, TransactionUse};
 use super::write::{ALLOWED, Branch, SDP, Tag};
-use super::{Abilities, Context, Phase, SipLeg, binding_flow};
+use super::{Abilities, Context, Phase, SipLeg};
 use crate::cause::Cause;
-use crate::interface::{HostQuery, Output, Question, Target};
+use crate::interface::{Question, Target};
 use crate::journal::Journal;
-use crate::leg::{Description, LegEvent, LegId, Progress, Rejection};
-use crate::registrar::Binding;
+use crate::leg::{Description, LegEvent, LegId, Rejection};
 use crate::stack::{Asker, Stack};
-
-/// Early dialogs that one INVITE may have.
-const MAX_EARLY_DIALOGS: usize = 8;
 
 /// The largest request that goes in a datagram when the path MTU is not known (RFC 3261
 /// section 18.1.1).
@@ -35,104 +33,6 @@ const MAX_DATAGRAM_REQUEST: usize = 1300;
 
 /// Contacts of a 3xx that are looked at.
 const MAX_REDIRECT_CONTACTS: usize = 8;
-
-/// Where a called leg goes.
-#[derive(Debug)]
-pub(crate) struct Destination {
-    flow: Flow,
-    /// The request URI.
-    uri: Box<str>,
-    /// The Path that its REGISTER came along (RFC 3327).
-    path: Vec<Box<str>>,
-    /// The host has to be looked up first.
-    lookup: Option<HostQuery>,
-}
-
-impl Destination {
-    /// A registered contact.
-    pub(crate) fn of_binding(binding: &Binding, _stack: &Stack) -> Destination {
-        let mut destination = Destination {
-            flow: binding_flow(binding),
-            uri: binding.contact.clone(),
-            path: binding.path.clone(),
-            lookup: None,
-        };
-        if let Some(first) = binding.path.first() {
-            let uri =
-                fernamt_sip::header::NameAddr::parse(first).map(|path| path.uri_text().to_owned());
-            if let Some((flow, lookup)) = uri.ok().and_then(|uri| way_to(&uri, destination.flow)) {
-                // The proxy that added the Path is the way, whatever the contact says.
-                if lookup.is_some() || destination.flow.connection.is_none() {
-                    destination.flow = flow;
-                    destination.lookup = lookup;
-                }
-            }
-        }
-        destination
-    }
-
-    /// A contact that a device has named in a 3xx; `None` when it is nothing that we can call.
-    pub(crate) fn of_redirect(contact: &str, stack: &Stack) -> Option<Destination> {
-        let (_, local) = stack.config.listeners.first()?;
-        let like = Flow {
-            transport: Transport::Udp,
-            local: *local,
-            remote: *local,
-            connection: None,
-        };
-        let (flow, lookup) = way_to(contact, like)?;
-        Some(Destination {
-            flow,
-            uri: contact.into(),
-            path: Vec::new(),
-            lookup,
-        })
-    }
-}
-
-/// The flow to the host of a URI, or the question that must be asked first.
-fn way_to(uri: &str, like: Flow) -> Option<(Flow, Option<HostQuery>)> {
-    let parsed = Uri::parse(uri).ok().filter(Uri::is_sip)?;
-    let named = parsed
-        .param("transport")
-        .and_then(|transport| transport.parse().ok());
-    let secure = parsed.scheme() == fernamt_sip::uri::Scheme::Sips;
-    let transport = named.unwrap_or(if secure {
-        Transport::Tls
-    } else {
-        Transport::Udp
-    });
-    let port = parsed.port().unwrap_or(transport.default_port());
-    let ip = match parsed.host() {
-        Host::V4(ip) => ip.into(),
-        Host::V6(ip) => ip.into(),
-        Host::Name(host) => {
-            let query = HostQuery {
-                host: host.into(),
-                port: parsed.port(),
-                transport: named,
-                secure,
-            };
-            return Some((
-                Flow {
-                    connection: None,
-                    ..like
-                },
-                Some(query),
-            ));
-        }
-    };
-    let remote = std::net::SocketAddr::new(ip, port);
-    Some((
-        Flow {
-            transport,
-            remote,
-            connection: None,
-            ..like
-        },
-        None,
-    ))
-}
 
 /// What the INVITE says.
 #[derive(Debug)]
@@ -148,88 +48,36 @@ pub(crate) struct Invitation<'i> {
 /// An INVITE that has no final response.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    destination: Destination,
-    targets: VecDeque<Target>,
-    request: Option<Request>,
+    pub(super) destination: Destination,
+    pub(super) targets: VecDeque<Target>,
+    pub(super) request: Option<Request>,
     /// The INVITE as it was sent.
-    sent: Option<Arc<[u8]>>,
-    client: Option<ClientId>,
-    cseq: u32,
-    early: Vec<Early>,
+    pub(super) sent: Option<Arc<[u8]>>,
+    pub(super) client: Option<ClientId>,
+    pub(super) cseq: u32,
+    pub(super) early: Vec<Early>,
     /// The leg has been released; the final response is awaited only to end the transaction.
-    released: bool,
+    pub(super) released: bool,
     /// The datagram would be too large and the device does not take TCP.
-    datagram_anyway: bool,
+    pub(super) datagram_anyway: bool,
     /// What is asked for after a 422.
-    session_offer: Option<SessionTimerOffer>,
+    pub(super) session_offer: Option<SessionTimerOffer>,
 }
 
 /// What the INVITE says, kept for sending it again elsewhere.
 #[derive(Debug)]
-struct Request {
-    caller_number: Box<str>,
-    caller_name: Option<Box<str>>,
-    description: Option<Description>,
-    hops: u8,
-    reliable_progress: bool,
-}
-
-/// An early dialog.
-#[derive(Debug)]
-struct Early {
-    dialog: Dialog,
-    /// RSeq of the last reliable response.
-    rseq: Option<u32>,
-    /// A reliable response has carried a description.
-    agreed: bool,
-    /// A reliable response with an offer whose PRACK needs an answer: its RSeq and CSeq.
-    owing: Option<(u32, u32)>,
-}
-
-/// A 2xx with an offer whose ACK needs an answer.
-#[derive(Debug)]
-pub(crate) struct OwingAck {
-    client: ClientId,
-    cseq: u32,
-    to_tag: Box<str>,
-}
-
-impl OwingAck {
-    /// The transaction and the CSeq of the INVITE.
-    pub(super) fn ids(&self) -> (ClientId, u32) {
-        (self.client, self.cseq)
-    }
+pub(super) struct Request {
+    pub(super) caller_number: Box<str>,
+    pub(super) caller_name: Option<Box<str>>,
+    pub(super) description: Option<Description>,
+    pub(super) hops: u8,
+    pub(super) reliable_progress: bool,
 }
 
 impl Outgoing {
     /// The transaction of the INVITE, once it was sent.
     pub(super) fn client(&self) -> Option<ClientId> {
         self.client
-    }
-
-    /// The first early dialog.
-    pub(super) fn first_early(&mut self) -> Option<&mut Dialog> {
-        self.early.first_mut().map(|early| &mut early.dialog)
-    }
-
-    /// Whether offer and answer are complete, confirmed by PRACK.
-    pub(super) fn has_agreed(&self) -> bool {
-        self.early
-            .first()
-            .is_some_and(|early| early.agreed && early.owing.is_none())
-    }
-
-    /// The early dialog with this tag of the peer.
-    pub(super) fn early_with(&mut self, remote_tag: &str) -> Option<&mut Dialog> {
-        let mut early = self.early.iter_mut().map(|early| &mut early.dialog);
-        early.find(|dialog| &*dialog.remote.tag == remote_tag)
-    }
-
-    /// Whether there is an early dialog with this tag of the peer.
-    pub(super) fn has_early(&self, remote_tag: &str) -> bool {
-        self.early
-            .iter()
-            .any(|early| &*early.dialog.remote.tag == remote_tag)
     }
 }
 
@@ -469,87 +317,6 @@ impl SipLeg {
         }
     }
 
-    /// 101 to 199.
-    fn early_response(&mut self, cx: &mut Context<'_>, response: &Message<'_>, status: u16) {
-        self.abilities.add(response);
-        let is_over_tls = self.flow.transport.is_secure();
-        let Phase::Outgoing(outgoing) = &mut self.phase else {
-            return;
-        };
-        let rseq = response.rseq().ok().flatten();
-        let reliable = rseq.filter(|_| response.require().has_option("100rel"));
-        let offered = outgoing
-            .request
-            .as_ref()
-            .is_some_and(|request| request.description.is_some());
-        let described = response.has_content_type(SDP) && !response.body().is_empty();
-        let mut description: Option<Description> = described.then(|| response.body().into());
-        let mut offer = false;
-        if let Some(early) = early_dialog(outgoing, response, is_over_tls)
-            && let Some(rseq) = reliable
-        {
-            if early.rseq.is_some_and(|last| rseq != last + 1) {
-                return;
-            }
-            early.rseq = Some(rseq);
-            early.agreed |= described;
-            let cseq = response.cseq().map_or(0, |cseq| cseq.number);
-            offer = described && !offered;
-            if offer {
-                early.owing = Some((rseq, cseq));
-            } else {
-                self.send_prack(cx, response, rseq, cseq, None);
-            }
-        }
-        if !offered && !offer {
-            // Without an offer of ours this describes nothing that could be agreed on.
-            description = None;
-        }
-        let alerting = status == 180;
-        if alerting || description.is_some() {
-            let progress = Progress {
-                alerting,
-                description,
-                offer,
-            };
-            cx.stack.emit(self.id, LegEvent::Progress(progress));
-        }
-    }
-
-    fn send_prack(
-        &mut self,
-        cx: &mut Context<'_>,
-        response: &Message<'_>,
-        rseq: u32,
-        cseq: u32,
-        answer: Option<&[u8]>,
-    ) {
-        let remote_tag = response
-            .to()
-            .ok()
-            .and_then(|to| to.tag())
-            .unwrap_or("")
-            .to_owned();
-        self.bring_early_to_front(&remote_tag);
-        let usage = TransactionUse::Leg(self.id, Purpose::Prack);
-        let body = answer.map(|answer| (SDP, answer));
-        self.request_in_dialog(cx, Method::Prack, usage, body, |builder| {
-            builder.header(Name::RAck, format_args!("{rseq} {cseq} INVITE"));
-        });
-    }
-
-    fn bring_early_to_front(&mut self, remote_tag: &str) {
-        if let Phase::Outgoing(outgoing) = &mut self.phase {
-            let found = outgoing
-                .early
-                .iter()
-                .position(|early| &*early.dialog.remote.tag == remote_tag);
-            if let Some(found) = found {
-                outgoing.early.swap(0, found);
-            }
-        }
-    }
-
     /// 200 to 299: the device has answered.
     fn accepted(&mut self, cx: &mut Context<'_>, response: &Message<'_>) {
         self.abilities.add(response);
@@ -604,109 +371,6 @@ impl SipLeg {
             });
         }
         cx.stack.emit(self.id, LegEvent::Answered { description });
-    }
-
-    /// The ACK to a 2xx (RFC 3261 section 13.2.2.4).
-    pub(super) fn send_ack(
-        &mut self,
-        cx: &mut Context<'_>,
-        client: ClientId,
-        cseq: u32,
-        to_tag: &str,
-        answer: Option<&[u8]>,
-    ) {
-        let Some(bytes) = self.write_ack(cx.stack, cseq, answer) else {
-            return;
-        };
-        cx.sent(self.id, "ACK", answer.unwrap_or(&[]));
-        let flow = match self.dialog.as_deref() {
-            Some(dialog) if dialog.route_set.is_empty() => {
-                request_flow(self.flow, &dialog.remote_target)
-            }
-            _ => self.flow,
-        };
-        cx.stack
-            .transactions
-            .acknowledge(client, flow, bytes, to_tag);
-    }
-
-    pub(super) fn write_ack(
-        &self,
-        stack: &mut Stack,
-        cseq: u32,
-        answer: Option<&[u8]>,
-    ) -> Option<Arc<[u8]>> {
-        let public = stack.public_address(self.flow.transport, self.flow.local);
-        let branch = Branch(stack.random_u64());
-        let dialog = self.dialog.as_deref()?;
-        let mut scratch = std::mem::take(&mut stack.scratch);
-        let mut builder = dialog.ack_for(&mut scratch, cseq, |builder| {
-            builder.via(self.flow.transport, &public, &branch, true);
-        });
-        match answer {
-            Some(answer) => builder.body(SDP, answer),
-            None => builder.finish(),
-        }
-        let bytes: Arc<[u8]> = scratch.as_slice().into();
-        stack.scratch = scratch;
-        Some(bytes)
-    }
-
-    /// A 2xx that was acknowledged before a restart comes again. False: it is of another dialog.
-    pub(crate) fn acknowledge_again(
-        &mut self,
-        cx: &mut Context<'_>,
-        response: &Message<'_>,
-    ) -> bool {
-        let of_dialog = self
-            .dialog
-            .as_deref()
-            .is_some_and(|dialog| dialog.matches(response));
-        let Some(cseq) = response.cseq().ok().filter(|_| of_dialog) else {
-            return false;
-        };
-        if let Some(bytes) = self.write_ack(cx.stack, cseq.number, None) {
-            cx.stack.outputs.push_back(Output::Send {
-                flow: self.flow,
-                server_name: None,
-                bytes,
-            });
-        }
-        true
-    }
-
-    /// Confirms an offer of the called party with our answer: in PRACK or in ACK.
-    pub(super) fn confirm(&mut self, cx: &mut Context<'_>, description: Option<Description>) {
-        match &mut self.phase {
-            Phase::OwingAck(owing) => {
-                let (client, cseq) = (owing.client, owing.cseq);
-                let to_tag = std::mem::take(&mut owing.to_tag);
-                self.phase = Phase::Established;
-                self.send_ack(cx, client, cseq, &to_tag, description.as_deref());
-                self.described = description;
-            }
-            Phase::Outgoing(outgoing) => {
-                let Some(early) = outgoing.early.first_mut() else {
-                    return;
-                };
-                let Some((rseq, cseq)) = early.owing.take() else {
-                    return;
-                };
-                let usage = TransactionUse::Leg(self.id, Purpose::Prack);
-                let body = description.as_deref().map(|answer| (SDP, answer));
-                self.request_in_dialog(cx, Method::Prack, usage, body, |builder| {
-                    builder.header(Name::RAck, format_args!("{rseq} {cseq} INVITE"));
-                });
-                if let Phase::Outgoing(outgoing) = &mut self.phase
-                    && let Some(request) = &mut outgoing.request
-                {
-                    // From here on offer and answer are complete, as if we had offered.
-                    request.description.clone_from(&description);
-                }
-                self.described = description;
-            }
-            _ => self.confirm_offer(cx, description),
-        }
     }
 
     /// 300 to 699, or no response at all.
@@ -845,35 +509,6 @@ impl SipLeg {
             self.finish(cx);
         }
     }
-}
-
-/// The early dialog of a provisional response with a tag; made when it is new.
-fn early_dialog<'o>(
-    outgoing: &'o mut Outgoing,
-    response: &Message<'_>,
-    is_over_tls: bool,
-) -> Option<&'o mut Early> {
-    let remote_tag = response.to().ok()?.tag()?;
-    let found = outgoing
-        .early
-        .iter()
-        .position(|early| &*early.dialog.remote.tag == remote_tag);
-    let index = match found {
-        Some(index) => index,
-        None if outgoing.early.len() >= MAX_EARLY_DIALOGS => return None,
-        None => {
-            let invite = Message::parse(outgoing.sent.as_deref()?).ok()?;
-            let dialog = Dialog::from_response(&invite, response, is_over_tls).ok()?;
-            outgoing.early.push(Early {
-                dialog,
-                rseq: None,
-                agreed: false,
-                owing: None,
-            });
-            outgoing.early.len() - 1
-        }
-    };
-    outgoing.early.get_mut(index)
 }
 
 /// A contact URI as an address of record: what the phone is called, not how it is reached.
