@@ -242,6 +242,16 @@ impl<'lab> Exchange<'lab> {
         ended
     }
 
+    /// Ends it in good order, whatever it has logged: for tests in which it has to complain.
+    ///
+    /// # Panics
+    /// When it does not end, or panicked.
+    #[track_caller]
+    pub fn terminate_quietly(mut self) {
+        let ended = self.terminate();
+        assert!(!ended.err.contains("panicked at"), "{}", ended.err);
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.process.as_mut().is_some_and(Process::is_running)

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// The address of the exchange in the outer network.
+/// The address of the exchange.
 pub const EXCHANGE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
-/// The address of a phone in the outer network.
-pub const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 3);
+/// The address of a phone that is not behind the router.
+pub const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 3);
 /// The router's outer address: everybody behind it seems to be there.
 pub const ROUTER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 /// The address of a phone behind the router. Nobody outside can send to it.
@@ -22,14 +22,17 @@ pub const INSIDE: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 10);
 /// How long connecting may take.
 const CONNECT_TIME: Duration = Duration::from_secs(1);
 
-/// An outer network, a router that translates addresses, and a network behind it.
+/// The machine of the exchange, one phone beside it, and one behind a router that translates
+/// addresses. Each is a namespace.
 #[derive(Debug)]
 pub struct Nat {
-    /// The namespace of the outer network.
-    pub outer: String,
+    /// The machine of the exchange.
+    pub exchange: String,
+    /// The machine of the phone outside.
+    pub outside: String,
     router: String,
-    /// The namespace behind the router.
-    pub inner: String,
+    /// The machine of the phone behind the router.
+    pub inside: String,
 }
 
 impl Nat {
@@ -40,9 +43,10 @@ impl Nat {
     pub fn build() -> Result<Nat, String> {
         let name = |part: &str| format!("fernamt-{}-{part}", std::process::id());
         let nat = Nat {
-            outer: name("outer"),
+            exchange: name("exchange"),
+            outside: name("outside"),
             router: name("router"),
-            inner: name("inner"),
+            inside: name("inside"),
         };
         nat.lay_cables()?;
         nat.translate()?;
@@ -51,27 +55,56 @@ impl Nat {
 
     fn lay_cables(&self) -> Result<(), String> {
         let Nat {
-            outer,
+            exchange,
+            outside,
             router,
-            inner,
+            inside,
         } = self;
-        for namespace in [outer, router, inner] {
+        for namespace in [exchange, outside, router, inside] {
             system(&format!("ip netns add {namespace}"))?;
             system(&format!("ip -n {namespace} link set lo up"))?;
         }
+        for (one, its_end, address, other, other_end, other_address) in [
+            (
+                exchange,
+                "left",
+                "198.51.100.1",
+                router,
+                "wan",
+                "198.51.100.2",
+            ),
+            (
+                exchange,
+                "right",
+                "203.0.113.1",
+                outside,
+                "wire",
+                "203.0.113.3",
+            ),
+            (
+                router,
+                "lan",
+                "192.168.77.1",
+                inside,
+                "wire",
+                "192.168.77.10",
+            ),
+        ] {
+            for line in [
+                format!(
+                    "ip -n {one} link add {its_end} type veth peer name {other_end} netns {other}"
+                ),
+                format!("ip -n {one} address add {address}/24 dev {its_end}"),
+                format!("ip -n {other} address add {other_address}/24 dev {other_end}"),
+                format!("ip -n {one} link set {its_end} up"),
+                format!("ip -n {other} link set {other_end} up"),
+            ] {
+                system(&line)?;
+            }
+        }
         for line in [
-            format!("ip -n {outer} link add wire type veth peer name wan netns {router}"),
-            format!("ip -n {inner} link add wire type veth peer name lan netns {router}"),
-            format!("ip -n {outer} address add {EXCHANGE}/24 dev wire"),
-            format!("ip -n {outer} address add {OUTSIDE}/24 dev wire"),
-            format!("ip -n {router} address add {ROUTER}/24 dev wan"),
-            format!("ip -n {router} address add 192.168.77.1/24 dev lan"),
-            format!("ip -n {inner} address add {INSIDE}/24 dev wire"),
-            format!("ip -n {outer} link set wire up"),
-            format!("ip -n {router} link set wan up"),
-            format!("ip -n {router} link set lan up"),
-            format!("ip -n {inner} link set wire up"),
-            format!("ip -n {inner} route add default via 192.168.77.1"),
+            format!("ip -n {outside} route add default via 203.0.113.1"),
+            format!("ip -n {inside} route add default via 192.168.77.1"),
             format!("ip netns exec {router} sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'"),
         ] {
             system(&line)?;
@@ -96,7 +129,7 @@ impl Nat {
 
 impl Drop for Nat {
     fn drop(&mut self) {
-        for namespace in [&self.outer, &self.router, &self.inner] {
+        for namespace in [&self.exchange, &self.outside, &self.router, &self.inside] {
             let _ = system(&format!("ip netns delete {namespace}"));
         }
     }

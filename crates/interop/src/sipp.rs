@@ -46,6 +46,8 @@ pub struct Setup {
     pub pause: Duration,
     /// `u1` (UDP, one socket), `t1` (TCP, one connection), …
     pub transport: &'static str,
+    /// Pieces of the scenario that are replaced by others.
+    pub replaced: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -64,6 +66,7 @@ impl Setup {
             rate: 10,
             pause: Duration::from_millis(100),
             transport: "u1",
+            replaced: Vec::new(),
         }
     }
 }
@@ -102,6 +105,11 @@ impl Sipp {
             .find(|(name, _)| *name == setup.scenario)
             .map(|(_, text)| *text)
             .unwrap_or_else(|| panic!("there is no scenario {}", setup.scenario));
+        let replace = |text: String, (from, to): &(String, String)| {
+            assert!(text.contains(from), "the scenario has no {from:?}");
+            text.replace(from, to)
+        };
+        let text = setup.replaced.iter().fold(text.to_owned(), replace);
         let scenario = lab.write(&format!("{name}.xml"), text);
         let lines = format!("SEQUENTIAL\n{}\n", setup.lines.join("\n"));
         let lines = lab.write(&format!("{name}.csv"), lines);

@@ -10,5 +10,8 @@
 
 mod addresses;
 mod calls;
+mod crash;
+mod hostile;
 mod load;
+mod nat;
 mod streams;
