@@ -1,6 +1,8 @@
 //! A process that is killed while it writes, again and again: what it was told to be on disk is there
 //! afterwards, and every call that has ended is in the database exactly once.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Command, Stdio};
