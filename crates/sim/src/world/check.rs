@@ -182,7 +182,7 @@ impl World {
         let (only, None) = (called.next()?, called.next()) else { return None };
         let said = self.observer.legs.get(&only.call_id)?.final_status?;
         let passes = matches!(said, 404 | 480 | 486 | 488 | 600 | 603);
-        let gave_up = caller.cancelled_at.is_some() || record.cause == 19;
+        let gave_up = caller.cancelled_at.is_some() || matches!(record.cause, 19 | 31);
         if !passes || gave_up || caller.final_status == Some(said) {
             return None;
         }

@@ -12,6 +12,9 @@ use fernamt_sip::time::Time;
 /// The first port that is given out.
 const FIRST_PORT: u16 = 20_000;
 
+/// How long a source from before a move of the party is not taken for the party.
+const FORMER_PAUSE: Duration = Duration::from_secs(2);
+
 /// The double.
 #[derive(Debug, Default)]
 pub(super) struct Media {
@@ -34,6 +37,9 @@ struct Endpoint {
     echo: bool,
     /// Where the party's packets really come from.
     latched: Option<SocketAddr>,
+    /// Where they came from before the party moved.
+    former: Option<SocketAddr>,
+    opened_at: Time,
     heard_at: Time,
     told_silent: bool,
 }
@@ -75,7 +81,8 @@ impl Media {
             Command::Remote { endpoint, remote } => {
                 let found = self.endpoint(*endpoint)?;
                 if found.remote.as_ref().is_none_or(|old| old.rtp != remote.rtp) {
-                    found.latched = None;
+                    found.former = found.latched.take();
+                    found.opened_at = now;
                 }
                 if found.remote.as_ref().is_none_or(|old| old.sends != remote.sends) {
                     found.heard_at = now;
@@ -126,6 +133,8 @@ impl Media {
             bridged: None,
             echo: false,
             latched: None,
+            former: None,
+            opened_at: now,
             heard_at: now,
             told_silent: false,
         };
@@ -149,9 +158,12 @@ impl Media {
         if !remote.sends {
             return Passage::Dropped("the party may not send");
         }
+        let exact = from == remote.rtp;
+        let is_former =
+            endpoint.former == Some(from) && now.since(endpoint.opened_at) < FORMER_PAUSE;
         let welcome = match endpoint.latched {
-            Some(latched) => latched == from,
-            None => from == remote.rtp || from.ip() == remote.signalling,
+            Some(latched) => latched == from || (latched.ip() == from.ip() && exact),
+            None => exact || (from.ip() == remote.signalling && !is_former),
         };
         if !welcome {
             return Passage::Dropped("not from the party");
