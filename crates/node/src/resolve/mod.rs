@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fernamt_exchange::interface::{Answer, HostQuery};
+use fernamt_sip::escape::Escaped;
 use tokio::time::timeout;
 
 pub(crate) use self::find::Families;
@@ -56,7 +57,7 @@ impl Resolver {
         match found {
             Ok(targets) => Answer::Targets(targets),
             Err(Unanswered) => {
-                let host = query.host.escape_debug();
+                let host = Escaped(&query.host);
                 tracing::info!(%host, "the name service does not answer");
                 Answer::Unavailable
             }

@@ -114,7 +114,7 @@ fn take_in(streams: &Arc<Streams>, transport: Transport, stream: TcpStream, remo
     let streams = Arc::clone(streams);
     tokio::spawn(async move {
         let end = run(&streams, session, stream).await;
-        tracing::debug!(%transport, %remote, %end, "connection ended");
+        tracing::debug!(%transport, %remote, end = end.shown(), "connection ended");
     });
 }
 

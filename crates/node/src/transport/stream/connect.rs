@@ -34,7 +34,7 @@ pub(super) async fn run(
     };
     let mut session = Session::new(Arc::clone(&streams), id, flow, outlet, true);
     let end = serve(&streams, &mut session, peer, local, id).await;
-    tracing::debug!(%transport, %remote, %end, "opened connection ended");
+    tracing::debug!(%transport, %remote, end = end.shown(), "opened connection ended");
 }
 
 async fn serve(

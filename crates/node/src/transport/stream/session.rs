@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fernamt_sip::escape::Escaped;
 use fernamt_sip::transport::{ConnectionId, Flow};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -57,6 +58,13 @@ pub(super) enum End {
     Io(#[from] std::io::Error),
     #[error("{0}")]
     WebSocket(String),
+}
+
+impl End {
+    /// For the log: errors can quote what the peer has sent, its certificate for example.
+    pub(super) fn shown(&self) -> String {
+        Escaped(&self.to_string()).to_string()
+    }
 }
 
 /// One connection, from its entry in the table to its end.
@@ -212,5 +220,22 @@ impl Drop for Session {
             unwritten,
             self.established && self.opened_up,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_injection() {
+        let quoted = "not valid for \u{1b}[2J\r\n2026-01-01 WARN banned: failed to authenticate";
+        let ends = [
+            End::WebSocket(quoted.to_owned()),
+            End::Io(std::io::Error::other(quoted)),
+        ];
+        for end in ends {
+            assert!(!end.shown().contains(char::is_control), "{:?}", end.shown());
+        }
     }
 }

@@ -262,7 +262,6 @@ fn end_of(error: Error) -> End {
     match error {
         Error::Io(error) => End::Io(error),
         Error::ConnectionClosed | Error::AlreadyClosed => End::Peer,
-        // The text may quote the peer.
-        other => End::WebSocket(other.to_string().escape_debug().to_string()),
+        other => End::WebSocket(other.to_string()),
     }
 }
