@@ -403,3 +403,55 @@ fn a_phone_that_reconnects_after_a_crash_is_found_again() {
     assert!(found);
     assert!(rig.records.is_empty(), "{:?}", rig.records);
 }
+
+#[test]
+fn media_are_relayed_between_ipv4_and_ipv6_even_where_both_want_them_direct() {
+    let mut rig = Rig::new();
+    let (mut anna, mut bert) = (
+        Phone::new("anna", "198.51.100.7:5060"),
+        Phone::new("bert", "[2001:db8::8]:5060"),
+    );
+    for user in ["anna", "bert"] {
+        rig.allow_direct_media(user);
+    }
+    anna.register(&mut rig);
+    bert.register(&mut rig);
+    anna.invite(&mut rig, "sip:bert@192.0.2.1", "", OFFER);
+    bert.expect(&mut rig, "INVITE");
+    assert!(!rig.open_ports.is_empty());
+}
+
+#[test]
+fn media_flow_directly_where_both_want_it_and_nothing_is_in_between() {
+    let mut rig = Rig::new();
+    for user in ["anna", "bert"] {
+        rig.allow_direct_media(user);
+    }
+    let (mut anna, bert) = two_phones(&mut rig);
+    anna.invite(&mut rig, "sip:bert@192.0.2.1", "", OFFER);
+    let invite = bert.expect(&mut rig, "INVITE");
+    assert!(rig.open_ports.is_empty());
+    assert!(body(&invite).contains("c=IN IP4 198.51.100.7"));
+}
+
+#[test]
+fn rtcp_keeps_a_port_of_its_own() {
+    let mut rig = Rig::new();
+    let (mut anna, bert) = two_phones(&mut rig);
+    let offer = format!("{OFFER}a=rtcp-mux\r\n");
+    anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
+    let invite = bert.expect(&mut rig, "INVITE");
+    assert!(!body(&invite).contains("rtcp-mux"));
+    bert.respond(&mut rig, &invite, "200 OK", "", ANSWER);
+    let rtcp: Vec<_> = rig
+        .media
+        .iter()
+        .filter_map(|order| match order {
+            Command::Remote { remote, .. } => {
+                Some((remote.rtp.port(), remote.rtcp.map(|it| it.port())))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(rtcp, [(4000, Some(4001)), (5000, Some(5001))]);
+}

@@ -506,3 +506,28 @@ fn a_redirection_to_another_subscriber_rings_there() {
     carla.expect(&mut rig, "ACK");
     anna.expect(&mut rig, "SIP/2.0 200");
 }
+
+#[test]
+fn a_phone_that_was_heard_and_refuses_is_heard_no_more() {
+    let mut rig = Rig::new();
+    let (mut anna, bert) = two_phones(&mut rig);
+    anna.invite(&mut rig, "sip:bert@192.0.2.1", "", OFFER);
+    let invite = bert.expect(&mut rig, "INVITE");
+    bert.respond(&mut rig, &invite, "183 Session Progress", "", ANSWER);
+    anna.expect(&mut rig, "SIP/2.0 183");
+    rig.media.clear();
+    let moved = bert
+        .response(&invite, "302 Moved Temporarily", "", "")
+        .replace(
+            "<sip:bert@198.51.100.8:5060>",
+            "<sip:bert@198.51.100.99:5070>",
+        );
+    bert.send(&mut rig, &moved);
+    let muted = rig.media.iter().any(|order| match order {
+        fernamt_exchange::media::Command::Remote { remote, .. } => {
+            !remote.sends && !remote.receives
+        }
+        _ => false,
+    });
+    assert!(muted, "{:?}", rig.media);
+}

@@ -378,6 +378,26 @@ impl Bridge {
         }
     }
 
+    /// The called party that was heard before the answer is gone: it is not heard any more, and hears
+    /// nothing, whoever uses its endpoints next.
+    pub(super) fn mute_callee(&mut self, stack: &mut Stack) {
+        for end in self
+            .callee
+            .iter_mut()
+            .flat_map(|ends| ends.ends.iter_mut().flatten())
+        {
+            end.proposed = None;
+            if let Some(mut remote) = end.remote.take() {
+                remote.sends = false;
+                remote.receives = false;
+                remote.silence = None;
+                let endpoint = end.id;
+                let order = media::Command::Remote { endpoint, remote };
+                stack.outputs.push_back(Output::Media(order));
+            }
+        }
+    }
+
     /// The other side has refused: forgets what was learned.
     pub(super) fn forget_proposals(&mut self) {
         for ends in std::iter::once(&mut self.caller).chain(&mut self.callee) {
@@ -464,7 +484,7 @@ fn remote_of(
     let held_by_address = media.is_held_by_address();
     Some(Remote {
         rtp,
-        rtcp: media.rtcp_address().filter(|_| !held_by_address),
+        rtcp: rtcp_of(media, rtp).filter(|_| !held_by_address),
         signalling,
         sends: direction.sends(),
         receives: direction.receives() && !held_by_address,
@@ -474,6 +494,15 @@ fn remote_of(
             .collect(),
         silence,
     })
+}
+
+/// Where a party takes RTCP. What we send to a party never accepts `a=rtcp-mux`, so that RTCP stays
+/// on a port of its own (RFC 5761 section 5.1.1).
+fn rtcp_of(media: &fernamt_sdp::Media<'_>, rtp: SocketAddr) -> Option<SocketAddr> {
+    if media.rtcp().is_some() && !media.has("rtcp-mux") {
+        return media.rtcp_address();
+    }
+    Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?))
 }
 
 /// Tells the media plane where a party is, given what the party on the other side has said.

@@ -41,7 +41,10 @@ impl Call {
         let Stage::Seeking(seeking) = &mut self.stage else {
             return;
         };
-        seeking.leave(leg);
+        let was_heard = seeking.leave(leg);
+        if was_heard {
+            self.bridge.mute_callee(stack);
+        }
         let mut legs = Vec::new();
         for contact in contacts {
             let Some(elsewhere) = elsewhere(&contact, stack) else {

@@ -63,9 +63,10 @@ impl Seeking {
         self.active.is_empty() && self.lookups == 0
     }
 
-    /// A leg will not answer.
-    pub(super) fn leave(&mut self, leg: u8) {
+    /// A leg will not answer. True: its party was heard by the caller.
+    pub(super) fn leave(&mut self, leg: u8) -> bool {
         self.active.retain(|active| *active != leg);
+        self.shown.take_if(|shown| *shown == leg).is_some()
     }
 
     /// Uses up one of the redirections that are followed. False: there is none left.
@@ -160,23 +161,21 @@ impl Call {
         if !caller_allows || !callee.direct_media {
             return;
         }
-        let caller_in_the_open = self
-            .legs
-            .first()
-            .is_some_and(|leg| leg.sip.offers_its_own_address());
+        let caller = self.legs.first().map(|caller| &caller.sip);
+        let caller_in_the_open = caller.is_some_and(SipLeg::offers_its_own_address);
         let callee_in_the_open = binding.is_some_and(routing::is_in_the_open);
-        if caller_in_the_open && callee_in_the_open {
+        let same_family = caller.zip(binding).is_some_and(|(caller, binding)| {
+            caller.flow().remote.is_ipv4() == binding.received.is_ipv4()
+        });
+        let why = if !same_family {
+            "Both devices allow direct media, but one speaks IPv4 and the other IPv6: media are relayed."
+        } else if caller_in_the_open && callee_in_the_open {
             self.bridge.set_direct();
-            self.decided(
-                stack,
-                "Media flow directly between the two devices, as both allow it.",
-            );
+            "Media flow directly between the two devices, as both allow it."
         } else {
-            self.decided(
-                stack,
-                "Both devices allow direct media, but one of them is behind a NAT: media are relayed.",
-            );
-        }
+            "Both devices allow direct media, but one of them is behind a NAT: media are relayed."
+        };
+        self.decided(stack, why);
     }
 
     /// Makes legs for the next group, and invites them when there is something to offer.
@@ -464,7 +463,9 @@ impl Call {
         let Stage::Seeking(seeking) = &mut self.stage else {
             return;
         };
-        seeking.active.retain(|active| *active != leg);
+        if seeking.leave(leg) {
+            self.bridge.mute_callee(stack);
+        }
         let nobody_else_wanted = rejection.status.is_some_and(|status| status >= 600);
         seeking.failures.push(rejection);
         if nobody_else_wanted {

@@ -100,6 +100,15 @@ impl Rig {
         });
     }
 
+    /// The device's media may flow directly.
+    pub(crate) fn allow_direct_media(&mut self, user: &str) {
+        let device = Device::clone(self.directory.device(user).unwrap());
+        self.directory.insert(Device {
+            direct_media: true,
+            ..device
+        });
+    }
+
     /// The exchange is killed and started again; it has what was on disk.
     pub(crate) fn crash(&mut self, config: Config) {
         self.exchange = Exchange::new(config, 0, [2; 32]).unwrap();
