@@ -21,7 +21,7 @@ use super::segment::{Position, SegmentId};
 
 /// How long after a commit the next one comes at the earliest. A write that comes alone is on disk as
 /// fast as the disk is. Under load this is what an answer waits for others at most: a sync costs as
-/// much as writing a hundred records, and nobody hears twenty milliseconds.
+/// much as writing dozens of records, and nobody hears twenty milliseconds.
 const GATHERING: Duration = Duration::from_millis(20);
 
 /// How long to wait after a failure before the disk is tried again.

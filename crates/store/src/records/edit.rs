@@ -125,10 +125,14 @@ impl<'c> Edit<'c> {
 
     /// Forgets the oldest removals beyond the limit; to be called once after all removals.
     pub(super) async fn forget_old_removals(&mut self) -> Result<(), Failure> {
+        self.forget_removals_beyond(MAX_REMEMBERED_REMOVALS).await
+    }
+
+    pub(super) async fn forget_removals_beyond(&mut self, limit: i64) -> Result<(), Failure> {
         let cut: Option<i64> = sqlx::query_scalar(
             "SELECT revision FROM removed_device ORDER BY revision DESC LIMIT 1 OFFSET $1",
         )
-        .bind(MAX_REMEMBERED_REMOVALS)
+        .bind(limit)
         .fetch_optional(&mut *self.connection)
         .await?;
         let Some(cut) = cut else { return Ok(()) };

@@ -1,11 +1,12 @@
 use fernamt_sip::digest::Ha1;
 
 use crate::error::{InvalidDevice, StoreError};
+use crate::records::edit::Edit;
 use crate::records::{
     DEFAULT_REALM, DeviceUpdate, MAX_NUMBERS_PER_DEVICE, MAX_TEXT_BYTES, NewDevice, Records,
     Revision, Secret, Setting,
 };
-use crate::samples::{device, folder};
+use crate::samples::{at, device, folder};
 
 async fn records() -> (tempfile::TempDir, Records) {
     let (outer, folder) = folder();
@@ -358,4 +359,33 @@ async fn hashes_of_another_realm_are_refused() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("elsewhere"), "{error}");
+}
+
+#[tokio::test]
+async fn of_removals_beyond_the_limit_the_oldest_are_forgotten_and_everything_is_read_again() {
+    let (_outer, records) = records().await;
+    let mut before = Vec::new();
+    for user in ["a", "b", "c", "d"] {
+        records.add_device(device(user, &[])).await.unwrap();
+    }
+    for user in ["a", "b", "c"] {
+        before.push(records.revision().await.unwrap());
+        records.remove_device(user).await.unwrap();
+    }
+    let mut change = records.database.change().await.unwrap();
+    let forgotten = async {
+        let mut edit = Edit::begin(&mut change, at(0)).await?;
+        edit.forget_removals_beyond(3).await?;
+        edit.forget_removals_beyond(2).await
+    };
+    let forgotten = forgotten.await;
+    records.database.finish(change, forgotten).await.unwrap();
+    let changes = async |since: usize| records.devices_changed_since(before[since]).await.unwrap();
+    assert!(changes(0).await.complete);
+    assert_eq!(changes(0).await.changed.len(), 1);
+    let later = changes(1).await;
+    assert_eq!(
+        (later.complete, later.removed),
+        (false, vec!["b".into(), "c".into()])
+    );
 }
