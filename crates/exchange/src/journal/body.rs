@@ -36,7 +36,7 @@ pub fn body_summary(body: &[u8]) -> String {
     if media.is_empty() {
         return format!("{} bytes", body.len());
     }
-    let mut summary = String::new();
+    let mut summary = String::with_capacity(64);
     for (number, medium) in media.iter().enumerate() {
         if number > 0 {
             summary.push_str("; ");

@@ -21,6 +21,9 @@ pub const MAX_TEXT_BYTES: usize = 240;
 /// as how it began.
 const LAST_ENTRIES: usize = 40;
 
+/// What the entries of an ordinary call take, so that they are kept in one piece.
+const USUAL_BYTES: usize = 1024;
+
 const FIRST_ENTRIES: usize = MAX_ENTRIES - LAST_ENTRIES;
 
 /// The journal of a call in progress.
@@ -75,7 +78,7 @@ impl Journal {
             start,
             last: start,
             first_entries: 0,
-            packed: Vec::new(),
+            packed: Vec::with_capacity(USUAL_BYTES),
             tail: VecDeque::new(),
             left_out: 0,
         }

@@ -117,7 +117,7 @@ impl Exchange {
     ) -> bool {
         let flow = binding_flow(binding);
         let public = self.stack.public_address(flow.transport, flow.local);
-        let branch = Branch(self.stack.random_u64()).to_string();
+        let branch = Branch(self.stack.random_u64()).text();
         let tag = Tag(self.stack.random_u64());
         let key = crate::exchange::shard_key(request.call_id().unwrap_or_default().as_bytes());
         let call_id = crate::exchange::own_call_id(key, self.stack.random_u64());

@@ -59,7 +59,7 @@ impl SipLeg {
         answer: Option<&[u8]>,
     ) -> Option<Arc<[u8]>> {
         let public = stack.public_address(self.flow.transport, self.flow.local);
-        let branch = Branch(stack.random_u64());
+        let branch = Branch(stack.random_u64()).text();
         let dialog = self.dialog.as_deref()?;
         let mut scratch = std::mem::take(&mut stack.scratch);
         let mut builder = dialog.ack_for(&mut scratch, cseq, |builder| {

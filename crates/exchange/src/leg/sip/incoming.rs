@@ -102,7 +102,7 @@ impl SipLeg {
     ) -> Option<SipLeg> {
         let tag = stack.new_tag(id);
         let dialog =
-            match Dialog::from_request(invite, &Tag(tag).to_string(), flow.transport.is_secure()) {
+            match Dialog::from_request(invite, &Tag(tag).text(), flow.transport.is_secure()) {
                 Ok(dialog) => dialog,
                 Err(_) => {
                     stack.tags.remove(&tag);
@@ -471,7 +471,7 @@ impl SipLeg {
         };
         let request = Message::parse(&incoming.request).ok()?;
         let mut bytes = Vec::with_capacity(512);
-        let tag = Tag(self.tag).to_string();
+        let tag = Tag(self.tag).text();
         let source = Some(self.flow.remote);
         ResponseBuilder::for_request(&mut bytes, &request, 503, None, Some(&tag), source)
             .header(Name::RetryAfter, 1)

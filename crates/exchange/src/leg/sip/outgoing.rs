@@ -197,7 +197,7 @@ impl SipLeg {
 
     /// Sends the INVITE along the flow of the leg.
     fn send_invite(&mut self, cx: &mut Context<'_>) {
-        let branch = Branch(cx.stack.random_u64()).to_string();
+        let branch = Branch(cx.stack.random_u64()).text();
         let mut bytes = self.write_invite(cx.stack, &branch);
         let Phase::Outgoing(outgoing) = &mut self.phase else {
             return;

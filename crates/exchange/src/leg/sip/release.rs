@@ -125,7 +125,7 @@ pub(crate) fn let_go(stack: &mut Stack, flow: Flow, response: &Message<'_>) {
     let Ok(cseq) = response.cseq() else { return };
     let public = stack.public_address(flow.transport, flow.local);
     let mut bytes = Vec::with_capacity(512);
-    let branch = Branch(stack.random_u64());
+    let branch = Branch(stack.random_u64()).text();
     dialog
         .ack_for(&mut bytes, cseq.number, |builder| {
             builder.via(flow.transport, &public, branch, true);
@@ -137,7 +137,7 @@ pub(crate) fn let_go(stack: &mut Stack, flow: Flow, response: &Message<'_>) {
         server_name: None,
         bytes: ack,
     });
-    let branch = Branch(stack.random_u64()).to_string();
+    let branch = Branch(stack.random_u64()).text();
     dialog
         .request(&mut bytes, Method::Bye, |builder| {
             builder.via(flow.transport, &public, &branch, true);

@@ -1,6 +1,7 @@
 //! Writing SIP messages of a leg: what stands in every one of them.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use fernamt_sip::builder::{RequestBuilder, ResponseBuilder};
@@ -22,6 +23,13 @@ pub(super) const SDP: &str = "application/sdp";
 
 /// A tag as it stands in a message.
 pub(crate) struct Tag(pub(crate) u64);
+
+impl Tag {
+    /// The tag as text of its own.
+    pub(crate) fn text(&self) -> String {
+        Hexadecimal::of(self.0).after("")
+    }
+}
 
 impl fmt::Display for Tag {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,6 +58,14 @@ impl Hexadecimal {
     fn as_str(&self) -> &str {
         core::str::from_utf8(&self.0).unwrap_or_default()
     }
+
+    /// The digits behind `start`, in one allocation.
+    fn after(&self, start: &str) -> String {
+        let mut text = String::with_capacity(start.len() + self.0.len());
+        text.push_str(start);
+        text.push_str(self.as_str());
+        text
+    }
 }
 
 /// Reads a tag of ours.
@@ -60,10 +76,10 @@ pub(crate) fn parse_tag(text: &str) -> Option<u64> {
 /// A branch of ours (RFC 3261 section 8.1.1.7).
 pub(crate) struct Branch(pub(crate) u64);
 
-impl fmt::Display for Branch {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("z9hG4bK")?;
-        formatter.write_str(Hexadecimal::of(self.0).as_str())
+impl Branch {
+    /// The branch as text.
+    pub(crate) fn text(&self) -> String {
+        Hexadecimal::of(self.0).after("z9hG4bK")
     }
 }
 
@@ -88,19 +104,27 @@ impl fmt::Display for Contact {
 }
 
 /// The start line without address and version, as a person would name the message.
-pub(super) fn first_words(message: &Message<'_>) -> String {
+pub(super) fn first_words<'m>(message: &Message<'m>) -> Cow<'m, str> {
     match message.start_line() {
-        StartLine::Request { method, .. } => method.as_str().to_owned(),
-        StartLine::Response { status, .. } => status_words(status, message.method()),
+        StartLine::Request { method, .. } => Cow::Borrowed(method.as_str()),
+        StartLine::Response { status, .. } => Cow::Owned(status_words(status, message.method())),
     }
 }
 
 fn status_words(status: u16, method: Method<'_>) -> String {
-    let reason = default_reason(status);
-    match method {
-        Method::Invite => format!("{status} {reason}"),
-        other => format!("{status} {reason} ({})", other.as_str()),
-    }
+    // Longer than any, so that the text is made in one piece.
+    let mut words = String::with_capacity(64);
+    // Writing to a string does not fail.
+    let _ = match method {
+        Method::Invite => write!(words, "{status} {}", default_reason(status)),
+        other => write!(
+            words,
+            "{status} {} ({})",
+            default_reason(status),
+            other.as_str()
+        ),
+    };
+    words
 }
 
 /// A response that is being made.
@@ -160,7 +184,7 @@ impl SipLeg {
         more: impl FnOnce(&mut ResponseBuilder<'_>),
     ) -> Arc<[u8]> {
         let contact = self.contact(cx.stack);
-        let tag = Tag(self.tag).to_string();
+        let tag = Tag(self.tag).text();
         let mut scratch = std::mem::take(&mut cx.stack.scratch);
         let source = Some(self.flow.remote);
         let mut builder = ResponseBuilder::for_request(
@@ -205,7 +229,7 @@ impl SipLeg {
         more: impl FnOnce(&mut RequestBuilder<'_>),
     ) -> Option<ClientId> {
         let contact = self.contact(cx.stack);
-        let branch = Branch(cx.stack.random_u64()).to_string();
+        let branch = Branch(cx.stack.random_u64()).text();
         let flow = self.flow;
         let dialog = self.sending_dialog()?;
         let flow = match dialog.route_set.is_empty() {
@@ -248,8 +272,9 @@ mod tests {
     #[test]
     fn a_tag_is_read_as_it_is_written() {
         for tag in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
-            assert_eq!(Tag(tag).to_string(), format!("{tag:016x}"));
-            assert_eq!(parse_tag(&Tag(tag).to_string()), Some(tag));
+            assert_eq!(Tag(tag).text(), format!("{tag:016x}"));
+            assert_eq!(Tag(tag).to_string(), Tag(tag).text());
+            assert_eq!(parse_tag(&Tag(tag).text()), Some(tag));
         }
         assert_eq!(parse_tag("0123"), None);
     }
