@@ -82,7 +82,10 @@ impl World {
         let Some((phone, call)) = self.call(name_of) else { return };
         let Some(negotiated) = &call.negotiated else { return };
         let is_ghost = call.stage == Stage::Over;
-        if is_ghost && call.ended_at.is_none_or(|ended| now.since(ended) > GHOST) {
+        // A phone that is in another call has stopped, or its old stream would be taken for the new.
+        let is_busy = phone.calls.iter().any(PhoneCall::is_up);
+        let is_over = call.ended_at.is_none_or(|ended| now.since(ended) > GHOST);
+        if is_ghost && (is_over || is_busy) {
             return;
         }
         if !is_ghost && !negotiated.direction.sends() {
@@ -147,8 +150,9 @@ impl World {
         let Some((_, call)) = self.call(from) else { return };
         let peer = call.peer;
         let is_echo = owner == from && peer.is_none();
-        // Before the answer a fork may be heard that does not know its peer yet.
-        if peer.is_some() && peer != Some(owner) && call.is_calm() && self.is_calm_for(from) {
+        // A phone that was heard before the answer may have left since, and another one answered.
+        let is_there = peer.and_then(|peer| self.call(peer)).is_some_and(|(_, it)| it.is_up());
+        if is_there && peer != Some(owner) && call.is_calm() && self.is_calm_for(from) {
             return self.breach(format!("{from:?} talks to {peer:?} and is heard by {owner:?}"));
         }
         if is_echo || peer == Some(owner) {
@@ -193,6 +197,10 @@ impl World {
         let Some((phone, call)) = self.call(name_of) else { return };
         let Some(peer) = call.peer.filter(|_| call.stage == Stage::Talking) else { return };
         let Some((_, other)) = self.call(peer) else { return };
+        // Who only rang, and was heard before somebody else answered, is no peer.
+        if other.stage == Stage::Over && other.established_at.is_none() {
+            return;
+        }
         let ended = match (other.ended_at, self.gone_at.get(&peer.0)) {
             (Some(ended), Some(gone)) => Some(ended.min(*gone)),
             (ended, gone) => ended.or(gone.copied()),
