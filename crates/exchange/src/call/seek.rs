@@ -364,11 +364,15 @@ impl Call {
     }
 
     fn cannot_carry(&mut self, stack: &mut Stack, from: Side, then: Carry, cause: Cause) {
+        // A description that nobody can read is the fault of who sent it, and of nobody else.
+        let is_their_fault = cause == Cause::INVALID_INFORMATION;
         match then {
+            Carry::Modify { .. } if is_their_fault => self.modification_failed(stack, from, 400),
             Carry::Modify { .. } | Carry::ModifyAnswer { .. } => {
                 self.modification_failed(stack, from, cause.status());
             }
             Carry::Resume => self.release(stack, Ending::by_exchange(stack, cause)),
+            _ if is_their_fault && from == Side::Caller => self.refuse(stack, cause, Some(400)),
             _ => self.refuse(stack, cause, None),
         }
     }
