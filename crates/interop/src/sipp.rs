@@ -46,6 +46,8 @@ pub struct Setup {
     pub pause: Duration,
     /// `u1` (UDP, one socket), `t1` (TCP, one connection), …
     pub transport: &'static str,
+    /// How long a call waits for a message that it expects; `None`: for ever.
+    pub patience: Option<Duration>,
     /// Pieces of the scenario that are replaced by others.
     pub replaced: Vec<(String, String)>,
 }
@@ -66,6 +68,7 @@ impl Setup {
             rate: 10,
             pause: Duration::from_millis(100),
             transport: "u1",
+            patience: None,
             replaced: Vec::new(),
         }
     }
@@ -150,6 +153,11 @@ impl Sipp {
             .arg(setup.server.to_string())
             .arg(setup.server.to_string())
             .env("TERM", "dumb");
+        if let Some(patience) = setup.patience {
+            command
+                .arg("-recv_timeout")
+                .arg(patience.as_millis().to_string());
+        }
         Sipp {
             process: Process::start(lab, name, &mut command),
             name: name.to_owned(),

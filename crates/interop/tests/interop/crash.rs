@@ -194,6 +194,7 @@ fn a_kill_while_calls_are_being_answered_loses_none_of_them() {
         calls,
         rate: 100,
         pause: Duration::from_secs(8),
+        patience: Some(Duration::from_secs(30)),
         ..sipp::Setup::new(&lab, "caller", server)
     };
     let mut callers = Sipp::start(&lab, "caller", &setup);

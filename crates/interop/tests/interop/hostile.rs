@@ -288,7 +288,7 @@ fn an_offer_with_a_thousand_media_lines_is_refused() {
     };
     let mut sipp = Sipp::start(&lab, "refused", &setup);
     sipp.finish_all(1, LOAD_TIME);
-    assert!(sipp.log().contains(" 488"), "{}", sipp.log());
+    assert!(sipp.log().contains(" 400"), "{}", sipp.log());
     assert_well(&mut exchange);
     exchange.wait_calls(0, SOON);
     exchange.finish();
@@ -330,14 +330,22 @@ fn a_call_that_finds_no_media_port_is_refused_and_the_others_go_on() {
         assert_eq!(phone.finish().exit_code, 0);
         phone.heard().assert_tone(700, 4.0);
     }
-    let story = Phone::call(&lab, &phones[2], &server, "*43", &["--seconds", "1"]).finish();
-    assert_eq!(story.exit_code, 0, "ports are not given back: {story:?}");
-    exchange.wait_records(4);
+    // Ports rest for a short time after a call, so that nobody hears the end of another one.
+    let mut refused = 1;
+    until_true("a port to be given back", SOON, || {
+        let last = Phone::call(&lab, &phones[2], &server, "*43", &["--seconds", "1"]).finish();
+        refused += usize::from(last.exit_code == 14);
+        last.exit_code == 0
+    });
+    let records = exchange.wait_records(3 + refused);
+    let record = records.iter().find(|record| record.status == Some(503));
+    let journal = exchange.journal(&record.expect("the refused call has a record").call);
+    let decided: Vec<String> = journal.iter().map(ToString::to_string).collect();
     assert!(
-        exchange.log().contains("media"),
-        "the log does not tell why"
+        decided.iter().any(|line| line.contains("port")),
+        "the journal does not tell why: {decided:?}"
     );
-    exchange.terminate_quietly();
+    exchange.finish();
 }
 
 /// Starts an exchange that must fail; what it said.
