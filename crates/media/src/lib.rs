@@ -8,7 +8,7 @@
 //!
 //! A packet's way is `worker` (epoll) → `relay` → `endpoint` → `gate` (who may speak) → the socket of
 //! the other side. `ports` keeps pairs of sockets bound from call to call, `slots` is where they live.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 pub mod announcement;
 mod config;

@@ -193,11 +193,8 @@ impl Running {
         let endpoint = Endpoint::new(id, self.shared.config.packets_per_second, echo_mask);
         {
             let mut place = located.slot.lock();
-            if let Some(sockets) = &place.sockets
-                && !sockets.drain(MAX_DRAINED)
-            {
-                // What is left would be no new edge for epoll, and the socket dead.
-                self.shared.watch_again(located.number, sockets);
+            if let Some(sockets) = &place.sockets {
+                sockets.drain(MAX_DRAINED);
             }
             place.endpoint = Some(Box::new(endpoint));
         }

@@ -13,109 +13,71 @@ use fernamt_rtp::Header;
 
 use crate::endpoint::{Arrival, Endpoint, Link, Way};
 use crate::slots::Place;
-use crate::socket::{BATCH, Channel, SocketPair};
+use crate::socket::{Channel, SocketPair};
 use crate::worker::{Player, Worker};
 
-/// Batches that are taken from one socket before the others have their turn.
-const MAX_ROUNDS: usize = 8;
-
-/// What of a batch goes on to the other side of the bridge.
+/// What goes on to the other side of the bridge.
 struct Passage {
     from: EndpointId,
     to: Link,
-    arrivals: [Arrival; BATCH],
+    arrival: Arrival,
+    length: usize,
 }
 
 impl Worker {
-    /// Takes in what has arrived at a socket and passes it on.
+    /// Takes in one datagram that has arrived at a socket and passes it on. When there are more, epoll
+    /// tells of the socket again, after the others.
     pub(crate) fn serve(&mut self, number: u32, channel: Channel) {
-        for _ in 0..MAX_ROUNDS {
-            let (count, passage) = self.take_in(number, channel);
-            if let Some(passage) = passage {
-                self.send_out(&passage, count);
-            }
-            if count < BATCH {
-                return;
-            }
+        if let Some(passage) = self.take_in(number, channel) {
+            self.send_out(&passage);
         }
-        self.unfinished.push((number, channel));
     }
 
-    fn take_in(&mut self, number: u32, channel: Channel) -> (usize, Option<Passage>) {
-        let Some(slot) = self.known.get(&self.shared.slots, number) else {
-            return (0, None);
-        };
-        let mut place = slot.lock();
-        let Place {
-            sockets: Some(sockets),
-            endpoint,
-        } = &mut *place
-        else {
-            return (0, None);
-        };
-        let count = self.batch.receive(sockets.socket(channel));
-        // A pair that is not in use is emptied all the same: what arrives is for a call that is over.
-        let Some(endpoint) = endpoint else {
-            return (count, None);
-        };
+    fn take_in(&mut self, number: u32, channel: Channel) -> Option<Passage> {
+        let mut place = self.known.get(&self.shared.slots, number)?.lock();
+        let Place { sockets, endpoint } = &mut *place;
+        let sockets = sockets.as_ref()?;
+        let (length, source) = sockets.receive(channel, &mut self.room)?;
+        // At a pair that is not in use it is thrown away: it is for a call that is over.
+        let endpoint = endpoint.as_deref_mut()?;
+        let datagram = self.room.datagram(length);
         let now_micros = self.shared.now_micros();
-        let mut arrivals = [Arrival::Dropped; BATCH];
-        for (index, arrival) in arrivals.iter_mut().enumerate().take(count) {
-            let Some((datagram, source)) = self.batch.datagram(index) else {
-                continue;
-            };
-            let latched;
-            (*arrival, latched) = endpoint.take_in(channel, datagram, source, now_micros);
-            if let Some(rtp) = latched {
-                self.events.push(Event::Latched {
-                    endpoint: endpoint.id,
-                    rtp,
-                });
-            }
-            if *arrival == Arrival::Rtp && endpoint.way == Way::Echo {
-                echo(endpoint, sockets, datagram);
-            }
+        let (arrival, latched) = endpoint.take_in(channel, datagram, source, now_micros);
+        if let Some(rtp) = latched {
+            let endpoint = endpoint.id;
+            self.events.push(Event::Latched { endpoint, rtp });
         }
-        match endpoint.way {
-            Way::Bridge(to) => (
-                count,
-                Some(Passage {
-                    from: endpoint.id,
-                    to,
-                    arrivals,
-                }),
-            ),
-            Way::Echo | Way::Nowhere => (count, None),
+        match (arrival, endpoint.way) {
+            (Arrival::Dropped, _) | (_, Way::Nowhere) => None,
+            (Arrival::Rtp, Way::Echo) => {
+                echo(endpoint, sockets, datagram);
+                None
+            }
+            (Arrival::Rtcp, Way::Echo) => None,
+            (_, Way::Bridge(to)) => Some(Passage {
+                from: endpoint.id,
+                to,
+                arrival,
+                length,
+            }),
         }
     }
 
-    fn send_out(&mut self, passage: &Passage, count: usize) {
-        let Some(slot) = self.known.get(&self.shared.slots, passage.to.slot) else {
-            return;
-        };
-        let mut place = slot.lock();
-        let Place {
-            sockets: Some(sockets),
-            endpoint: Some(endpoint),
-        } = &mut *place
-        else {
-            return;
-        };
+    fn send_out(&mut self, passage: &Passage) -> Option<()> {
+        let mut place = self.known.get(&self.shared.slots, passage.to.slot)?.lock();
+        let Place { sockets, endpoint } = &mut *place;
+        let (sockets, endpoint) = (sockets.as_ref()?, endpoint.as_deref_mut()?);
         let belongs = endpoint.id == passage.to.endpoint
             && matches!(endpoint.way, Way::Bridge(link) if link.endpoint == passage.from);
-        if !belongs {
-            return;
-        }
-        for (index, arrival) in passage.arrivals.iter().enumerate().take(count) {
-            let Some((datagram, _)) = self.batch.datagram(index) else {
-                continue;
-            };
-            match arrival {
+        if belongs {
+            let datagram = self.room.datagram(passage.length);
+            match passage.arrival {
                 Arrival::Dropped => {}
                 Arrival::Rtp => send_rtp(endpoint, sockets, datagram),
                 Arrival::Rtcp => send_rtcp(endpoint, sockets, datagram),
             }
         }
+        Some(())
     }
 
     /// Sends one frame of what is played; whether there is more to come.

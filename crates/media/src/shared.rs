@@ -221,20 +221,6 @@ impl Shared {
         })
     }
 
-    /// Has epoll tell of what lies in the sockets already.
-    pub(crate) fn watch_again(&self, number: u32, pair: &SocketPair) {
-        let Some(station) = self.station(number) else {
-            return;
-        };
-        for channel in [Channel::Rtp, Channel::Rtcp] {
-            let data = data(number, channel);
-            if let Err(error) = epoll::modify(&station.epoll, pair.socket(channel), data, ARRIVALS)
-            {
-                tracing::warn!(%error, "cannot wait for packets at a media port");
-            }
-        }
-    }
-
     /// Gives back a pair after its use. It rests before it is used again: longer when packets arrived
     /// at it, because more may follow.
     pub(crate) fn give_back_pair(&self, located: &Located, has_arrivals: bool) {
@@ -326,39 +312,9 @@ impl Shared {
     }
 }
 
-/// How epoll tells of arrivals: once each time that the queue was empty before.
-const ARRIVALS: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::ET);
+/// What epoll tells of: as long as there is something to be received.
+const ARRIVALS: epoll::EventFlags = epoll::EventFlags::IN;
 
 fn data(number: u32, channel: Channel) -> epoll::EventData {
     epoll::EventData::new_u64(token(number, channel))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::{Ipv4Addr, UdpSocket};
-
-    #[test]
-    fn what_was_not_drained_is_told_of_again() {
-        let station = Station::new().unwrap();
-        let shared = Shared::new(PlaneConfig::default(), vec![station], Box::new(|_| {}));
-        let located = shared
-            .take_pair(IpAddr::V4(Ipv4Addr::LOCALHOST), None)
-            .unwrap();
-        let party = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        party.send_to(b"late", located.address).unwrap();
-        party.send_to(b"later", located.address).unwrap();
-        let at_once = rustix::time::Timespec::default();
-        let events = || {
-            let mut events = Vec::with_capacity(4);
-            let buffer = rustix::buffer::spare_capacity(&mut events);
-            epoll::wait(&shared.stations[0].epoll, buffer, Some(&at_once)).unwrap()
-        };
-        assert_eq!(events(), 1);
-        let place = located.slot.lock();
-        assert!(!place.sockets.as_ref().unwrap().drain(0));
-        assert_eq!(events(), 0);
-        shared.watch_again(located.number, place.sockets.as_ref().unwrap());
-        assert_eq!(events(), 1);
-    }
 }

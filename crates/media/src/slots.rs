@@ -100,7 +100,7 @@ impl KnownSlots {
 
 /// Neighbouring slots that belong to one thread. Waking a thread costs as much as half a packet, so
 /// that few calls are better served by one thread than by all.
-const SLOTS_TOGETHER: usize = 256;
+const SLOTS_TOGETHER: usize = 1_024;
 
 /// The thread that a slot belongs to.
 pub(crate) fn thread_of(number: u32, threads: usize) -> usize {
@@ -117,20 +117,20 @@ mod tests {
             let threads = (0..2 * calls).map(|number| thread_of(number, 4));
             threads.collect::<std::collections::HashSet<_>>().len()
         };
-        assert_eq!([1, 128, 129, 512, 10_000].map(used), [1, 1, 2, 4, 4]);
+        assert_eq!([1, 512, 513, 2_048, 10_000].map(used), [1, 1, 2, 4, 4]);
         assert_eq!(thread_of(7, 0), 0);
     }
 
     #[test]
     fn every_slot_belongs_to_exactly_one_thread() {
         let slots = Slots::default();
-        let taken = (0..1_000)
+        let taken = (0..3_000)
             .map(|_| slots.take_empty().0)
             .collect::<Vec<u32>>();
-        assert_eq!(taken, (0..1_000).collect::<Vec<u32>>());
+        assert_eq!(taken, (0..3_000).collect::<Vec<u32>>());
         let counts =
             [0, 1, 2].map(|thread| KnownSlots::default().of_thread(&slots, thread, 3).count());
-        assert_eq!(counts.iter().sum::<usize>(), 1_000);
+        assert_eq!(counts.iter().sum::<usize>(), 3_000);
         slots.give_back_empty(5);
         assert_eq!(slots.take_empty().0, 5);
     }

@@ -16,7 +16,7 @@ use rustix::time::{
 use crate::play::FRAME_MICROS;
 use crate::shared::Shared;
 use crate::slots::{KnownSlots, lock};
-use crate::socket::{Batch, Channel};
+use crate::socket::{Channel, Room};
 
 /// Sockets of which epoll tells at once.
 const EVENTS: usize = 512;
@@ -125,11 +125,9 @@ impl Station {
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) known: KnownSlots,
-    pub(crate) batch: Batch,
+    pub(crate) room: Room,
     /// Reports that wait until no lock is held.
     pub(crate) events: Vec<Event>,
-    /// Sockets that were not read to the end, so that one does not hold up the others.
-    pub(crate) unfinished: Vec<(u32, Channel)>,
     number: usize,
     next_tick_micros: u64,
 }
@@ -139,9 +137,8 @@ impl Worker {
         Worker {
             shared,
             known: KnownSlots::default(),
-            batch: Batch::new(),
+            room: Room::new(),
             events: Vec::new(),
-            unfinished: Vec::new(),
             number,
             next_tick_micros: 0,
         }
@@ -166,9 +163,6 @@ impl Worker {
                     }
                 }
             }
-            for (number, channel) in core::mem::take(&mut self.unfinished) {
-                self.serve(number, channel);
-            }
             if self.shared.now_micros() >= self.next_tick_micros {
                 self.tick();
             }
@@ -181,12 +175,8 @@ impl Worker {
         let Some(station) = self.shared.stations.get(self.number) else {
             return 0;
         };
-        let mut micros = self
-            .next_tick_micros
-            .saturating_sub(self.shared.now_micros());
-        if !self.unfinished.is_empty() {
-            micros = 0;
-        }
+        let now_micros = self.shared.now_micros();
+        let micros = self.next_tick_micros.saturating_sub(now_micros);
         // Whole milliseconds, rounded up: less would be waiting with open eyes.
         let millis = micros.div_ceil(1_000);
         let timeout = Timespec {
