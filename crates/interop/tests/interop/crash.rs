@@ -214,7 +214,10 @@ fn a_kill_while_calls_are_being_answered_loses_none_of_them() {
         log.matches("answered ").count(),
         "an answered call was not ended: {count:?}"
     );
-    assert!(talks.len() >= calls / 2);
+    assert!(
+        count.failed <= calls as u64 / 10,
+        "too many calls came to nothing: {count:?}"
+    );
     until_true("all calls to be over", LOAD_TIME, || {
         exchange.status("calls") == 0
     });
