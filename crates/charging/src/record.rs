@@ -32,7 +32,9 @@ impl FromStr for CallReference {
         if text.len() != 16 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(NotACallReference);
         }
-        u64::from_str_radix(text, 16).map(CallReference).map_err(|_| NotACallReference)
+        u64::from_str_radix(text, 16)
+            .map(CallReference)
+            .map_err(|_| NotACallReference)
     }
 }
 
@@ -117,6 +119,9 @@ mod tests {
         assert_eq!(call.to_string(), "0123456789abcdef");
         assert_eq!(call.to_string().parse(), Ok(call));
         assert_eq!("123".parse::<CallReference>(), Err(NotACallReference));
-        assert_eq!("+123456789abcdef".parse::<CallReference>(), Err(NotACallReference));
+        assert_eq!(
+            "+123456789abcdef".parse::<CallReference>(),
+            Err(NotACallReference)
+        );
     }
 }

@@ -62,6 +62,14 @@ pub(super) fn text(
         "echo",
         &format!("call {} and hear yourself", safe(echo_number)),
     );
+    let call = match made {
+        [first, second, ..] => format!(
+            "from {} dial {}, and the other way round",
+            first.user, second.user
+        ),
+        _ => "dial the user name or the number of another device".to_owned(),
+    };
+    line(&mut text, "call", &call);
     line(&mut text, "add", &format!("fernamt device add anna {data}"));
     line(
         &mut text,
