@@ -33,6 +33,7 @@ pub type Party = u8;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A party entered the call.
     Party {

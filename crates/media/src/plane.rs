@@ -325,7 +325,7 @@ fn raise_open_files(config: &PlaneConfig) {
     let wanted = OTHER_FILES.saturating_add(2 * pairs as u64);
     let limit = socket::raise_open_files(wanted);
     if limit < wanted {
-        tracing::warn!(
+        tracing::info!(
             limit,
             wanted,
             "the limit of open files allows fewer media endpoints than configured; raise it \
