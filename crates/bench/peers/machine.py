@@ -199,10 +199,21 @@ def wait_for(condition, seconds, what):
     raise GaveUp(what)
 
 
-def free_port(port):
-    """Ends where somebody else holds this UDP port of 127.0.0.1."""
+def is_free(port):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise GaveUp(f"UDP port {port} of 127.0.0.1 is in use; --first-port chooses others")
+            return False
+    return True
+
+
+def free_pairs(first, count):
+    """Even ports from `first` on that are free, with the odd ones above them."""
+    found = []
+    for port in range(first + first % 2, 65_534, 2):
+        if len(found) == count:
+            return found
+        if is_free(port) and is_free(port + 1):
+            found.append(port)
+    raise GaveUp(f"no {count} pairs of free ports from {first} on; --first-port chooses others")

@@ -7,7 +7,7 @@ import re
 import socket
 import subprocess
 
-from machine import GaveUp, Watch, family, note, undisturbed, wait_for
+from machine import GaveUp, Watch, family, free_pairs, note, undisturbed, wait_for
 from table import Row
 
 CALLS = "calls.txt"
@@ -80,8 +80,9 @@ def audio_port(text):
 
 
 def local_ports(options):
-    first = options.first_port + 100
-    return [(first + 4 * call, first + 4 * call + 2) for call in range(options.media_calls)]
+    """The ports of the two parties of each call."""
+    ports = free_pairs(options.first_port + 100, 2 * options.media_calls)
+    return list(zip(ports[::2], ports[1::2])), ports[-1] + 2
 
 
 def write_calls(processes, lines):
@@ -93,11 +94,10 @@ def write_calls(processes, lines):
 
 def start_listed(processes, options, name, program):
     """A relay that reads the list of calls: ours and the floor."""
-    first = options.first_port + 100 + 4 * options.media_calls
-    first += first % 2
+    parties, first = local_ports(options)
+    relay = free_pairs(first, 2 * options.media_calls)
     path = write_calls(processes, (
-        (a, first + 4 * call, b, first + 4 * call + 2)
-        for call, (a, b) in enumerate(local_ports(options))))
+        (a, relay[2 * call], b, relay[2 * call + 1]) for call, (a, b) in enumerate(parties)))
     process = processes.start(name, [program, path], stdout=subprocess.PIPE, text=True)
     if not process.stdout.readline().startswith("relaying"):
         raise GaveUp(f"the relay {name} does not start:\n" + processes.last_words(name))
@@ -105,18 +105,17 @@ def start_listed(processes, options, name, program):
 
 
 def start_rtpengine(processes, options):
-    first = options.first_port + 100 + 4 * options.media_calls
-    control = options.first_port + 50
+    parties, first = local_ports(options)
+    control = free_pairs(options.first_port, 1)[0]
     process = processes.start("rtpengine", [
         "rtpengine", "-f", "--table=-1", "--interface=127.0.0.1", f"--listen-ng=127.0.0.1:{control}",
-        f"--port-min={first}", f"--port-max={first + 8 * options.media_calls + 200}", "--log-level=4",
+        f"--port-min={first}", f"--port-max={first + 12 * options.media_calls + 500}", "--log-level=4",
         "--log-stderr", "--num-threads=2", "--timeout=120",
         "--pidfile=" + os.path.join(processes.folder, "rtpengine.pid")])
     client = Control(control)
-    wait_for(client.is_there, 15, "rtpengine does not answer after 15 s:\n"
-             + processes.last_words("rtpengine"))
+    wait_for(client.is_there, 15, "rtpengine does not answer after 15 s")
     lines = []
-    for call, (a, b) in enumerate(local_ports(options)):
+    for call, (a, b) in enumerate(parties):
         common = {"call_id": f"call-{call}", "from_tag": "a", "ICE": "remove",
                   "flags": ["trust-address"]}
         offer = client.ask(command="offer", sdp=description(a), **common)

@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 
-from machine import GaveUp, Watch, family, free_port, memory_kib, note, undisturbed, wait_for
+from machine import GaveUp, Watch, family, free_pairs, memory_kib, note, undisturbed, wait_for
 from table import Row
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -15,6 +15,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FILLING_RATE = 1000
 # Transactions are remembered for 32 s after their end (RFC 3261, timers H and J), then forgotten.
 FORGOTTEN_SECONDS = 36
+# What a server does after the last answer, such as writing records, belongs to it.
+SETTLE_SECONDS = 1.5
 
 
 def password(user):
@@ -92,9 +94,13 @@ class Phones:
 
     def __init__(self, processes, server, port):
         self.processes, self.server = processes, server
-        self.caller_port, self.callee_port = port, port + 1
+        self.first_port = port
         self.runs = 0
-        self.callee = None
+        self.completed = 0
+        # From the start, so that nobody takes the port that the bindings name.
+        self.callee_port = free_pairs(port, 1)[0]
+        self.sipp("callee", "callee.xml", self.callee_port)
+        time.sleep(0.7)
 
     def write(self, name, lines):
         path = os.path.join(self.processes.folder, f"{self.server.name}-{name}.csv")
@@ -113,9 +119,8 @@ class Phones:
             "-trace_stat", "-stf", statistics, "-fd", "1", *more], stdout=subprocess.DEVNULL)
         return process, statistics
 
-    def listen(self):
-        self.callee, _ = self.sipp("callee", "callee.xml", self.callee_port)
-        time.sleep(0.7)
+    def caller_port(self):
+        return free_pairs(self.first_port, 1)[0]
 
     def finished(self, process, statistics, limit_seconds, allowed=0.001):
         """Waits for SIPp; returns how many calls went well, and the share of retransmissions."""
@@ -129,6 +134,10 @@ class Phones:
             rows = list(csv.reader(file, delimiter=";"))
         last = dict(zip(rows[0], rows[-1]))
         good, bad = int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"])
+        if self.server.process.poll() is not None:
+            name = self.server.process.title
+            raise GaveUp(f"{name} ended (code {self.server.process.returncode}) while it was measured:\n"
+                         + self.processes.last_words(name))
         if bad > allowed * (good + bad) or good == 0:
             raise GaveUp(f"{bad} of {good + bad} calls of SIPp failed against {self.server.name}:\n"
                          + self.processes.last_words(process.title))
@@ -139,7 +148,7 @@ class Phones:
             f"u{n};[authentication username=u{n} password={password(f'u{n}')}]\n"
             for n in range(first, first + count)))
         total = total or count
-        return (*self.sipp("register", "register.xml", self.caller_port, "-inf", file,
+        return (*self.sipp("register", "register.xml", self.caller_port(), "-inf", file,
                            "-key", "callee_port", str(self.callee_port), "-r", str(rate),
                            "-m", str(total), "-l", "15000",
                            f"127.0.0.1:{self.server.port}"), total / rate + 60)
@@ -149,25 +158,22 @@ class Phones:
         file = self.write("calls", (
             f"u{n};u{(n + half) % users};[authentication username=u{(n + half) % users} "
             f"password={password(f'u{(n + half) % users}')}]\n" for n in range(users)))
-        return (*self.sipp("call", "caller.xml", self.caller_port, "-inf", file, "-r", str(rate),
+        return (*self.sipp("call", "caller.xml", self.caller_port(), "-inf", file, "-r", str(rate),
                            "-m", str(count), "-l", "15000", "-d", str(hold_ms),
                            f"127.0.0.1:{self.server.port}"), count / rate + hold_ms / 1000 + 60)
 
 
 def prepare(processes, options, users):
-    """Both servers with their phones; all users of the second kind of limit are registered."""
+    """Both servers, with so many users and with phones; nobody is registered yet."""
     pairs = []
     for place, kind in enumerate((Kamailio, Fernamt)):
-        ports = options.first_port + 10 * place
-        # Fernamt takes a few ports after the first for other transports, where they are on.
-        for port in (ports, ports + 7, ports + 8):
-            free_port(port)
-        server = kind(processes, options, ports, users)
-        pairs.append(Phones(processes, server, ports + 7))
+        ports = options.first_port + 50 * place
+        server = kind(processes, options, free_pairs(ports, 1)[0], users)
+        pairs.append(Phones(processes, server, ports + 20))
     return pairs
 
 
-def cost(phones, start, options, what, settle_seconds):
+def cost(phones, start, options, what):
     """Processor seconds of the server for 1,000 of what SIPp does."""
     retransmitted = 0.0
 
@@ -177,9 +183,10 @@ def cost(phones, start, options, what, settle_seconds):
                 if process is not phones.server.process]
         watch = Watch(phones.server.pids(), ours)
         good, retransmitted = phones.finished(*start())
-        # What a server does after the last answer, such as writing records, belongs to it.
-        time.sleep(settle_seconds)
+        time.sleep(SETTLE_SECONDS)
         used, others = watch.stop()
+        if what == "call":
+            phones.completed += good
         return 1000 * used / good, others
 
     name = f"{what}, {phones.server.name}"
@@ -203,31 +210,33 @@ def sip(processes, options):
     pairs = prepare(processes, options, options.users)
     for phones in pairs:
         phones.finished(*phones.start_registering(0, options.users, FILLING_RATE))
-        phones.listen()
     kinds = {
         "registration": lambda phones: phones.start_registering(
             0, options.users, options.registrations, round(options.registrations * options.seconds)),
         "call": lambda phones: phones.start_calling(
             options.users, round(options.calls * options.seconds), options.calls, 100),
     }
-    rows, notes = [], []
+    rows = []
     for what, start in kinds.items():
         found = {phones.server.name: [] for phones in pairs}
         dirty = 0
         for turn in range(options.rounds):
             # The order changes, so that no side always comes first.
             for phones in pairs if turn % 2 == 0 else reversed(pairs):
-                figure, clean = cost(phones, lambda: start(phones), options, what, 1.5)
+                figure, clean = cost(phones, lambda: start(phones), options, what)
                 found[phones.server.name].append(figure)
                 dirty += not clean
                 note(f"{what}, {phones.server.name}: {figure:.4f} CPU s per 1,000"
                      + ("" if clean else " (disturbed)"))
         rows.append(Row(f"1,000 {what}s with digest", "CPU s", found["fernamt"], found["Kamailio"],
                         "Kamailio", "ratio < 0.50", half, dirty))
-    fernamt = pairs[1].server
-    records = count_records(fernamt)
-    notes.append(f"fernamt wrote {records} call records to disk; Kamailio (stateful, in memory) wrote none.")
-    return rows, notes
+    fernamt = pairs[1]
+    records = count_records(fernamt.server)
+    if records < fernamt.completed:
+        raise GaveUp(f"fernamt has {records} records of {fernamt.completed} calls; so the figures are "
+                     "not those of an exchange that keeps records")
+    return rows, [f"fernamt: {fernamt.completed} calls, {records} call records on disk; Kamailio "
+                  "(proxy with transactions, all in memory) keeps none."]
 
 
 def memory(processes, options):
@@ -246,7 +255,6 @@ def memory(processes, options):
             name = phones.server.name
             registered[name] = 1024 * (memory_kib(phones.server.pids()) - before[name]) / count
     for phones in pairs:
-        phones.listen()
         phones.finished(*phones.start_calling(count, held, held / 10, 100))
     time.sleep(FORGOTTEN_SECONDS)
     before = {phones.server.name: memory_kib(phones.server.pids()) for phones in pairs}
