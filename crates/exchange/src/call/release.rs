@@ -234,5 +234,5 @@ fn in_words(ending: &Ending) -> String {
         Releaser::Callee => "the called party",
         Releaser::Exchange => "the exchange",
     };
-    format!("{}, by {who}", ending.cause.text())
+    format!("released by {who}")
 }
