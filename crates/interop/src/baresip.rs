@@ -184,17 +184,8 @@ impl Baresip {
     /// When it does not come.
     #[track_caller]
     pub fn wait_event(&mut self, kind: &str) -> Value {
-        self.wait_event_within(kind, SOON)
-    }
-
-    /// The same with another deadline.
-    ///
-    /// # Panics
-    /// When it does not come.
-    #[track_caller]
-    pub fn wait_event_within(&mut self, kind: &str, deadline: Duration) -> Value {
         let what = format!("{kind} at the baresip of {}", self.user);
-        until(&what, deadline, || {
+        until(&what, SOON, || {
             self.read_events();
             let at = self.events.iter().position(|event| event["type"] == kind)?;
             self.events.drain(..=at).next_back()
@@ -233,11 +224,6 @@ impl Baresip {
         Recording::read(last.unwrap_or_else(|| panic!("baresip of {} heard nothing", self.user)))
     }
 
-    /// Everything it has printed.
-    pub fn said(&self) -> String {
-        self.process.said()
-    }
-
     /// Ends it in good order, so that it removes its registration; judges what it heard.
     ///
     /// # Panics
@@ -249,7 +235,7 @@ impl Baresip {
         judge(self.heard());
     }
 
-    /// Ends it at once.
+    /// Ends it at once, as when the mains are gone: nobody is told.
     pub fn kill(&mut self) {
         self.process.kill();
     }

@@ -69,15 +69,6 @@ impl Linphone {
         self.process.type_line("terminate");
     }
 
-    /// Waits until it has printed this.
-    ///
-    /// # Panics
-    /// When it does not in time.
-    #[track_caller]
-    pub fn wait_for(&mut self, text: &str) {
-        self.process.wait_for(text, SOON);
-    }
-
     /// Ends it; its registration and its recording are closed.
     ///
     /// # Panics

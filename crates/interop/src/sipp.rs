@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use rustix::process::Signal;
-
 use crate::lab::Lab;
 use crate::process::Process;
 
@@ -237,11 +235,6 @@ impl Sipp {
     /// Ends it; calls in progress are forgotten.
     pub fn kill(&mut self) {
         self.process.kill();
-    }
-
-    /// Asks it to end in good order, its calls first.
-    pub fn stop(&mut self) {
-        self.process.signal(Signal::USR1);
     }
 
     fn first_errors(&self) -> String {

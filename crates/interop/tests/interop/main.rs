@@ -12,6 +12,7 @@ mod addresses;
 mod calls;
 mod crash;
 mod hostile;
+mod life;
 mod load;
 mod nat;
 mod streams;
