@@ -8,9 +8,7 @@ use std::net::SocketAddr;
 use fernamt_exchange::Exchange;
 use fernamt_exchange::config::Config;
 use fernamt_exchange::directory::{Device, Directory};
-use fernamt_exchange::interface::{
-    Answer, Destination, Input, Output, Question, Write,
-};
+use fernamt_exchange::interface::{Answer, Destination, Input, Output, Question, Write};
 use fernamt_exchange::media;
 use fernamt_exchange::registrar::Location;
 use fernamt_sip::digest::{Challenger, DigestClient, Ha1};
@@ -186,7 +184,10 @@ impl Flood {
 
     fn advance(&mut self, to: Time) {
         let passed = to.since(self.now.time);
-        self.now = Now { time: to, unix: self.now.unix + passed };
+        self.now = Now {
+            time: to,
+            unix: self.now.unix + passed,
+        };
     }
 
     fn message(&mut self, wave: Wave, from: SocketAddr) -> Vec<u8> {
@@ -224,11 +225,17 @@ impl Flood {
                 text.into_bytes()
             }
             Wave::WithinNothing => {
-                let method = *self.random.pick(&["BYE", "INVITE", "UPDATE", "INFO", "ACK"]);
+                let method = *self
+                    .random
+                    .pick(&["BYE", "INVITE", "UPDATE", "INFO", "ACK"]);
                 let bytes = self.request(method, to, from, None, "");
                 let text = String::from_utf8_lossy(&bytes);
-                text.replacen("To: <sip:bert@192.0.2.1>", "To: <sip:bert@192.0.2.1>;tag=x", 1)
-                    .into_bytes()
+                text.replacen(
+                    "To: <sip:bert@192.0.2.1>",
+                    "To: <sip:bert@192.0.2.1>;tag=x",
+                    1,
+                )
+                .into_bytes()
             }
         }
     }
@@ -243,8 +250,16 @@ impl Flood {
     ) -> Vec<u8> {
         let (branch, call_id) = (self.random.token(), self.random.token());
         let more = more.unwrap_or("");
-        let content_type = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-        let to = if method == "REGISTER" { "sip:anna@192.0.2.1" } else { uri };
+        let content_type = if body.is_empty() {
+            ""
+        } else {
+            "Content-Type: application/sdp\r\n"
+        };
+        let to = if method == "REGISTER" {
+            "sip:anna@192.0.2.1"
+        } else {
+            uri
+        };
         format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{branch};rport\r\n\
              Max-Forwards: 70\r\nFrom: <sip:anna@192.0.2.1>;tag={call_id}\r\nTo: <{to}>\r\n\
@@ -258,7 +273,9 @@ impl Flood {
     /// Credentials of the stolen account, with the nonce of a challenge that was asked for.
     fn credentials_for(&mut self, method: &str, uri: &str) -> String {
         let cnonce = self.random.token();
-        let answer = self.credentials.authorize("192.0.2.1", method, uri, &cnonce);
+        let answer = self
+            .credentials
+            .authorize("192.0.2.1", method, uri, &cnonce);
         let is_fresh = self.random.below(2_000) != 0;
         let answer = answer.filter(|_| is_fresh).or_else(|| {
             let from = "10.255.255.1:5060".parse().expect("an address");
@@ -267,8 +284,11 @@ impl Flood {
             let challenge = std::mem::take(&mut self.last_answer);
             let challenge = Message::parse(&challenge).ok()?;
             let values = challenge.values(Name::ProxyAuthenticate);
-            self.credentials.challenged("192.0.2.1", Challenger::Proxy, values, 0).ok()?;
-            self.credentials.authorize("192.0.2.1", method, uri, &cnonce)
+            self.credentials
+                .challenged("192.0.2.1", Challenger::Proxy, values, 0)
+                .ok()?;
+            self.credentials
+                .authorize("192.0.2.1", method, uri, &cnonce)
         });
         answer.map_or_else(String::new, |it| format!("{}: {}\r\n", it.name, it.value))
     }
@@ -279,7 +299,8 @@ impl Flood {
         let mut more = "Expires: 3600\r\n".to_owned();
         for _ in 0..2 {
             let bytes = self.request("REGISTER", "sip:192.0.2.1", from, Some(&more), "");
-            let text = String::from_utf8_lossy(&bytes).replace("sip:anna@", &format!("sip:{user}@"));
+            let text =
+                String::from_utf8_lossy(&bytes).replace("sip:anna@", &format!("sip:{user}@"));
             self.last_answer.clear();
             self.receive(from, text.as_bytes());
             let answer = std::mem::take(&mut self.last_answer);
@@ -288,10 +309,15 @@ impl Flood {
                 return answer.status();
             }
             let values = answer.values(Name::WwwAuthenticate);
-            client.challenged("192.0.2.1", Challenger::Server, values, 0).ok()?;
+            client
+                .challenged("192.0.2.1", Challenger::Server, values, 0)
+                .ok()?;
             let uri = "sip:192.0.2.1";
             let authorization = client.authorize(uri.get(4..)?, "REGISTER", uri, "0123")?;
-            more = format!("Expires: 3600\r\n{}: {}\r\n", authorization.name, authorization.value);
+            more = format!(
+                "Expires: 3600\r\n{}: {}\r\n",
+                authorization.name, authorization.value
+            );
         }
         Some(401)
     }
@@ -303,7 +329,8 @@ impl Flood {
             remote: from,
             connection: None,
         };
-        self.exchange.handle(self.now, Input::Message { flow, bytes });
+        self.exchange
+            .handle(self.now, Input::Message { flow, bytes });
         self.drain();
     }
 
@@ -319,7 +346,8 @@ impl Flood {
                 }
                 Output::Ask { question, ask } => {
                     let answer = self.answer(ask);
-                    self.exchange.handle(self.now, Input::Answer { question, answer });
+                    self.exchange
+                        .handle(self.now, Input::Answer { question, answer });
                 }
                 Output::Media(command) => self.order_media(&command),
                 Output::Write(Write::State { call, ticket, .. }) => {
@@ -355,16 +383,24 @@ impl Flood {
 
     fn order_media(&mut self, command: &media::Command) {
         let event = match command {
-            media::Command::Open { endpoint, local, .. } => {
+            media::Command::Open {
+                endpoint, local, ..
+            } => {
                 self.held.endpoints += 1;
                 self.port = self.port.wrapping_add(2);
                 let rtp = SocketAddr::new(*local, self.port);
-                media::Event::Opened { endpoint: *endpoint, rtp }
+                media::Event::Opened {
+                    endpoint: *endpoint,
+                    rtp,
+                }
             }
             media::Command::Close { endpoint } => {
                 self.held.endpoints -= 1;
                 let statistics = media::Statistics::default();
-                media::Event::Closed { endpoint: *endpoint, statistics }
+                media::Event::Closed {
+                    endpoint: *endpoint,
+                    statistics,
+                }
             }
             _ => return,
         };

@@ -38,9 +38,17 @@ fn main() -> ExitCode {
         }
         broken += u64::from(!report.breaches.is_empty());
         if count == 1 {
-            let _ = writeln!(out, "seed {seed}  {:?}, digest {:016x}", report.counts, report.digest);
+            let _ = writeln!(
+                out,
+                "seed {seed}  {:?}, digest {:016x}",
+                report.counts, report.digest
+            );
         }
     }
     let _ = writeln!(out, "{broken} of {count} seeds break a promise");
-    if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if broken == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

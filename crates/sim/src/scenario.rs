@@ -141,7 +141,9 @@ impl Scenario {
             incidents(&mut random, &phones, fair)
         };
         let crashes = match !fair && random.percent(40) {
-            true => (0..random.between(1, 3)).map(|_| random.between(1, 300)).collect(),
+            true => (0..random.between(1, 3))
+                .map(|_| random.between(1, 300))
+                .collect(),
             false => Vec::new(),
         };
         let slow = random.percent(30);
@@ -153,7 +155,11 @@ impl Scenario {
             incidents,
             crashes,
             directory_millis: if slow { random.between(1, 3000) } else { 0 },
-            commit_millis: if slow { random.between(1, 2000) } else { random.between(0, 5) },
+            commit_millis: if slow {
+                random.between(1, 2000)
+            } else {
+                random.between(0, 5)
+            },
             media_millis: if slow { random.between(0, 500) } else { 0 },
             session_seconds: *random.pick(&[90, 120, 200, 1800]),
             ring_seconds: *random.pick(&[20, 60, 120]),
@@ -177,14 +183,18 @@ impl Scenario {
 }
 
 fn phones(random: &mut Random, simple: bool) -> Vec<PhonePlan> {
-    let count = if simple { 2 } else { random.between(2, 7) as usize };
+    let count = if simple {
+        2
+    } else {
+        random.between(2, 7) as usize
+    };
     let mut phones = Vec::with_capacity(count);
-    for index in 0..count {
-        // The first two are always there.
-        let user = match (index, random.pick(&USERS)) {
-            (0..=1, _) => USERS[index],
-            (_, user) => user,
-        };
+    // The first two are always there.
+    let first = USERS.iter().take(2).copied().map(Some);
+    for first in first.chain(std::iter::repeat(None)).take(count) {
+        let index = phones.len();
+        let somebody = *random.pick(&USERS);
+        let user = first.unwrap_or(somebody);
         let transport = match !simple && random.percent(30) {
             true => Transport::Tcp,
             false => Transport::Udp,
@@ -204,7 +214,10 @@ fn phones(random: &mut Random, simple: bool) -> Vec<PhonePlan> {
 
 fn character(random: &mut Random, simple: bool) -> Character {
     if simple {
-        return Character { update: true, ..Character::default() };
+        return Character {
+            update: true,
+            ..Character::default()
+        };
     }
     let old_fashioned = random.percent(12);
     let mut modern = |percent| !old_fashioned && random.percent(percent);
@@ -233,7 +246,11 @@ fn attempts(random: &mut Random, phones: &[PhonePlan], simple: bool) -> Vec<Atte
         // Who is there, the caller itself only now and then.
         let mut somebody = random.pick(phones).user;
         if own(somebody) && !random.percent(5) {
-            somebody = phones.iter().map(|plan| plan.user).find(|user| !own(user)).unwrap_or("dora");
+            somebody = phones
+                .iter()
+                .map(|plan| plan.user)
+                .find(|user| !own(user))
+                .unwrap_or("dora");
         }
         let dialled = match random.below(20) {
             0 if !simple => "nobody",
@@ -246,7 +263,11 @@ fn attempts(random: &mut Random, phones: &[PhonePlan], simple: bool) -> Vec<Atte
         let step = *random.pick(&[1, 1000]);
         let at = random.between(3_000, LAST_CALL) / step * step;
         let hasty = !simple && random.percent(30);
-        let patience = if hasty { random.millis(0, 4_000) } else { random.millis(20_000, 170_000) };
+        let patience = if hasty {
+            random.millis(0, 4_000)
+        } else {
+            random.millis(20_000, 170_000)
+        };
         attempts.push(Attempt {
             at: Duration::from_millis(at),
             phone,
@@ -262,7 +283,10 @@ fn attempts(random: &mut Random, phones: &[PhonePlan], simple: bool) -> Vec<Atte
 fn network(random: &mut Random, fair: bool) -> NetworkPlan {
     let delay_millis = *random.pick(&[(1, 1), (5, 40), (20, 300), (1, 900)]);
     if fair {
-        return NetworkPlan { delay_millis: delay_millis.min((20, 300)), ..NetworkPlan::default() };
+        return NetworkPlan {
+            delay_millis: delay_millis.min((20, 300)),
+            ..NetworkPlan::default()
+        };
     }
     NetworkPlan {
         delay_millis,
@@ -271,11 +295,7 @@ fn network(random: &mut Random, fair: bool) -> NetworkPlan {
     }
 }
 
-fn incidents(
-    random: &mut Random,
-    phones: &[PhonePlan],
-    fair: bool,
-) -> Vec<(Duration, Incident)> {
+fn incidents(random: &mut Random, phones: &[PhonePlan], fair: bool) -> Vec<(Duration, Incident)> {
     let count = random.below(6);
     let mut incidents = Vec::new();
     for _ in 0..count {

@@ -4,14 +4,25 @@ use fernamt_sim::{Options, Sabotage, run};
 
 /// The breaches in the first seeds when something is done wrong on purpose.
 fn found(sabotage: Sabotage) -> Vec<String> {
-    let options = Options { sabotage: Some(sabotage), ..Options::default() };
-    (0..60).flat_map(|seed| run(seed, options).breaches).collect()
+    let options = Options {
+        sabotage: Some(sabotage),
+        ..Options::default()
+    };
+    (0..60)
+        .flat_map(|seed| run(seed, options).breaches)
+        .collect()
 }
 
 fn assert_found(sabotage: Sabotage, words: &str) {
     let breaches = found(sabotage);
-    let count = breaches.iter().filter(|breach| breach.contains(words)).count();
-    assert!(count > 0, "{sabotage:?} is not found; there is {breaches:#?}");
+    let count = breaches
+        .iter()
+        .filter(|breach| breach.contains(words))
+        .count();
+    assert!(
+        count > 0,
+        "{sabotage:?} is not found; there is {breaches:#?}"
+    );
 }
 
 #[test]

@@ -53,7 +53,10 @@ fn flood_memory() {
         let bytes = in_use() - begin;
         assert!(most.calls <= MAX_CALLS, "{wave:?}: {most:?}");
         assert!(most.endpoints <= 2 * MAX_CALLS, "{wave:?}: {most:?}");
-        assert!(bytes < MOST_BYTES, "{wave:?} leaves {bytes} bytes in use: {most:?}");
+        assert!(
+            bytes < MOST_BYTES,
+            "{wave:?} leaves {bytes} bytes in use: {most:?}"
+        );
         assert!(flood.works(), "{wave:?} keeps others from registering");
     }
     let bytes = in_use() - begin;
@@ -61,7 +64,10 @@ fn flood_memory() {
         flood.wave(wave, 20_000, Duration::from_micros(500));
     }
     let more = in_use() - begin - bytes;
-    assert!(more < 1 << 20, "another flood takes {more} bytes more than the first");
+    assert!(
+        more < 1 << 20,
+        "another flood takes {more} bytes more than the first"
+    );
     flood.pass(Duration::from_secs(600));
     assert_eq!(flood.held(), Held::default());
     let bytes = in_use() - begin;

@@ -12,7 +12,10 @@ use fernamt_sim::{Counts, Options, run};
 const SEEDS: u64 = 3_000;
 
 fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(otherwise)
 }
 
 /// What broke with one seed; nothing when all is well.
@@ -59,17 +62,35 @@ fn no_seed_breaks_a_promise() {
     assert!(broken.is_empty(), "{} seeds break a promise", broken.len());
     // A simulation in which nothing happens proves nothing.
     let seeds = end - first;
-    assert!(total.answered > seeds / 2 && total.packets > seeds, "{total:?}");
-    assert!(total.cancels > seeds / 4 && total.changes > seeds / 4, "{total:?}");
-    assert!(total.pracks > seeds / 20 && total.glares > seeds / 50, "{total:?}");
-    assert!(total.restarts > seeds / 10 && total.redirects > seeds / 50, "{total:?}");
+    assert!(
+        total.answered > seeds / 2 && total.packets > seeds,
+        "{total:?}"
+    );
+    assert!(
+        total.cancels > seeds / 4 && total.changes > seeds / 4,
+        "{total:?}"
+    );
+    assert!(
+        total.pracks > seeds / 20 && total.glares > seeds / 50,
+        "{total:?}"
+    );
+    assert!(
+        total.restarts > seeds / 10 && total.redirects > seeds / 50,
+        "{total:?}"
+    );
 }
 
 #[test]
 fn a_seed_is_the_same_world_every_time() {
     for seed in [3, 7, 11, 13, 17, 29, 31, 37, 41, 43] {
         let first = run(seed, Options::default());
-        let second = run(seed, Options { trace: true, ..Options::default() });
+        let second = run(
+            seed,
+            Options {
+                trace: true,
+                ..Options::default()
+            },
+        );
         assert_eq!(first.digest, second.digest, "seed {seed}");
         assert_eq!(first.counts, second.counts, "seed {seed}");
         assert!(!second.trace.is_empty());

@@ -75,7 +75,9 @@ impl Phone {
                 (Reaction::Answer, ringing, Duration::from_secs(step * 10))
             }
             58..80 => {
-                let status = *self.random.pick(&[486, 603, 404, 480, 500, 503, 488, 600, 408]);
+                let status = *self
+                    .random
+                    .pick(&[486, 603, 404, 480, 500, 503, 488, 600, 408]);
                 (Reaction::Reject(status), ringing, later)
             }
             80..86 => {
@@ -94,10 +96,12 @@ impl Phone {
             return;
         }
         let bytes = self.calls[call].callee.request.clone();
-        let Ok(request) = Message::parse(&bytes) else { return };
+        let Ok(request) = Message::parse(&bytes) else {
+            return;
+        };
         let offered = request.has_content_type(SDP) && !request.body().is_empty();
-        let takes_reliable = request.supported().has_option("100rel")
-            || request.require().has_option("100rel");
+        let takes_reliable =
+            request.supported().has_option("100rel") || request.require().has_option("100rel");
         let reliable = self.plan.character.reliable && takes_reliable;
         let describes = self.plan.character.early_media;
         let said = match (describes, offered, reliable) {
@@ -117,17 +121,20 @@ impl Phone {
         found.callee.rseq += 1;
         let rseq = found.callee.rseq;
         let tag = (!old_fashioned).then_some(&*tag);
-        let bytes =
-            self.write_response(&request, status, tag, said.as_deref(), |builder| {
-                if reliable {
-                    builder.header(Name::Require, "100rel").header(Name::RSeq, rseq);
-                }
-            });
+        let bytes = self.write_response(&request, status, tag, said.as_deref(), |builder| {
+            if reliable {
+                builder
+                    .header(Name::Require, "100rel")
+                    .header(Name::RSeq, rseq);
+            }
+        });
         let Some(server) = server else { return };
         if reliable {
             self.calls[call].callee.unacknowledged = true;
             self.calls[call].agreed = said.is_some() && offered;
-            let _ = self.transactions.respond_reliably(self.now, server, bytes, rseq);
+            let _ = self
+                .transactions
+                .respond_reliably(self.now, server, bytes, rseq);
         } else {
             let _ = self.transactions.respond(self.now, server, bytes, status);
         }
@@ -153,7 +160,9 @@ impl Phone {
             return;
         }
         let bytes = self.calls[call].callee.request.clone();
-        let Ok(request) = Message::parse(&bytes) else { return };
+        let Ok(request) = Message::parse(&bytes) else {
+            return;
+        };
         let offered = request.has_content_type(SDP) && !request.body().is_empty();
         let said = self.calls[call].callee.said.clone();
         let body = match (self.calls[call].agreed, said, offered) {
@@ -179,14 +188,21 @@ impl Phone {
         }
         let (server, tag) = (found.callee.server, found.callee.tag.clone());
         let Some(server) = server else { return };
-        self.respond(server, &request, 200, Some(&tag), body.as_deref(), |builder| {
-            if let Some(agreed) = session {
-                builder.header(Name::SessionExpires, agreed.response_header());
-                if agreed.response_requires_timer() {
-                    builder.header(Name::Require, "timer");
+        self.respond(
+            server,
+            &request,
+            200,
+            Some(&tag),
+            body.as_deref(),
+            |builder| {
+                if let Some(agreed) = session {
+                    builder.header(Name::SessionExpires, agreed.response_header());
+                    if agreed.response_requires_timer() {
+                        builder.header(Name::Require, "timer");
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 
     /// Agrees on the session timer that an INVITE asks for.
@@ -220,9 +236,13 @@ impl Phone {
 
     fn respond_finally(&mut self, call: usize, status: u16, contact: Option<&str>) {
         let bytes = std::mem::take(&mut self.calls[call].callee.request);
-        let Ok(request) = Message::parse(&bytes) else { return };
-        let (server, tag) =
-            (self.calls[call].callee.server, self.calls[call].callee.tag.clone());
+        let Ok(request) = Message::parse(&bytes) else {
+            return;
+        };
+        let (server, tag) = (
+            self.calls[call].callee.server,
+            self.calls[call].callee.tag.clone(),
+        );
         if let Some(server) = server {
             self.respond(server, &request, status, Some(&tag), None, |builder| {
                 if let Some(contact) = contact {
@@ -236,7 +256,10 @@ impl Phone {
     pub(super) fn cancelled(&mut self, flow: Flow, cancel: &Message<'_>, user: Use) {
         let tag = self.random.token();
         let bytes = self.write_response(cancel, 200, Some(&tag), None, |_| {});
-        self.outbox.push(PhoneOutput::Send { flow, bytes: bytes.into() });
+        self.outbox.push(PhoneOutput::Send {
+            flow,
+            bytes: bytes.into(),
+        });
         if let Use::Invite(call) = user
             && self.calls[call].stage == Stage::Ringing
         {
@@ -246,13 +269,12 @@ impl Phone {
     }
 
     /// PRACK.
-    pub(super) fn progress_acknowledged(
-        &mut self,
-        call: usize,
-        flow: Flow,
-        request: &Message<'_>,
-    ) {
-        let rseq = request.rack().ok().flatten().map_or(0, |rack| rack.response_number);
+    pub(super) fn progress_acknowledged(&mut self, call: usize, flow: Flow, request: &Message<'_>) {
+        let rseq = request
+            .rack()
+            .ok()
+            .flatten()
+            .map_or(0, |rack| rack.response_number);
         let server = self.calls[call].callee.server;
         let known = server.is_some_and(|server| self.transactions.prack_received(server, rseq));
         self.respond_once(flow, request, if known { 200 } else { 481 });
@@ -272,7 +294,9 @@ impl Phone {
 
     /// ACK, to the first INVITE or to a later one.
     pub(super) fn acknowledged(&mut self, ack: &Message<'_>) {
-        let Some(call) = self.call_of(ack) else { return };
+        let Some(call) = self.call_of(ack) else {
+            return;
+        };
         let found = &mut self.calls[call];
         if let Some((server, own_offer)) = found.reinvited {
             if self.transactions.acknowledged(server) {
@@ -282,7 +306,9 @@ impl Phone {
             }
             return;
         }
-        let Some(server) = found.callee.server else { return };
+        let Some(server) = found.callee.server else {
+            return;
+        };
         if !self.transactions.acknowledged(server) {
             return;
         }

@@ -26,14 +26,26 @@ pub(super) const MAX_CALLS: usize = 2;
 pub(crate) const FIRST_MEDIA_PORT: u16 = 10_000;
 
 impl Phone {
-    pub(super) fn new_call(&mut self, call_id: &str, is_caller: bool, dialled: &'static str) -> usize {
+    pub(super) fn new_call(
+        &mut self,
+        call_id: &str,
+        is_caller: bool,
+        dialled: &'static str,
+    ) -> usize {
         let port = FIRST_MEDIA_PORT + 2 * self.calls.len() as u16;
         let local = SocketAddr::new(self.address.ip(), port);
-        let capabilities = Capabilities { rtcp_mux: false, ..Capabilities::g711() };
+        let capabilities = Capabilities {
+            rtcp_mux: false,
+            ..Capabilities::g711()
+        };
         self.calls.push(PhoneCall {
             call_id: call_id.into(),
             is_caller,
-            stage: if is_caller { Stage::Calling } else { Stage::Ringing },
+            stage: if is_caller {
+                Stage::Calling
+            } else {
+                Stage::Ringing
+            },
             outcome: None,
             begun_at: self.now,
             established_at: None,
@@ -60,7 +72,10 @@ impl Phone {
     }
 
     pub(super) fn active_calls(&self) -> usize {
-        self.calls.iter().filter(|call| call.stage != Stage::Over).count()
+        self.calls
+            .iter()
+            .filter(|call| call.stage != Stage::Over)
+            .count()
     }
 
     pub(super) fn call(&mut self, dialled: &'static str, patience: Duration) {
@@ -96,21 +111,26 @@ impl Phone {
         };
         let offer = found.caller.offer.clone();
         let session = found.caller.session_offer;
-        let credentials =
-            self.plan.character.hasty_credentials || found.caller.challenges > 0;
+        let credentials = self.plan.character.hasty_credentials || found.caller.challenges > 0;
         let body = offer.as_deref().map(|offer| (SDP, offer));
-        let sent = self.send_outside(&what, credentials, Use::Invite(call), body, |phone, builder| {
-            builder.header(Name::Contact, phone.contact());
-            phone.write_abilities(builder);
-            if let Some(session) = session {
-                if let Some(expires) = session.session_expires {
-                    builder.header(Name::SessionExpires, expires);
+        let sent = self.send_outside(
+            &what,
+            credentials,
+            Use::Invite(call),
+            body,
+            |phone, builder| {
+                builder.header(Name::Contact, phone.contact());
+                phone.write_abilities(builder);
+                if let Some(session) = session {
+                    if let Some(expires) = session.session_expires {
+                        builder.header(Name::SessionExpires, expires);
+                    }
+                    if let Some(least) = session.min_se_seconds {
+                        builder.header(Name::MinSe, least);
+                    }
                 }
-                if let Some(least) = session.min_se_seconds {
-                    builder.header(Name::MinSe, least);
-                }
-            }
-        });
+            },
+        );
         match sent {
             Some((client, bytes)) => {
                 self.calls[call].caller.client = Some(client);
@@ -167,7 +187,10 @@ impl Phone {
         let challenges = self.calls[call].caller.challenges;
         self.calls[call].caller.challenges += 1;
         let values = response.values(name);
-        match self.digest.challenged(EXCHANGE_HOST, challenger, values, challenges) {
+        match self
+            .digest
+            .challenged(EXCHANGE_HOST, challenger, values, challenges)
+        {
             Ok(()) => self.send_invite(call),
             Err(_) => self.over(call, Outcome::Refused(status)),
         }
@@ -189,7 +212,9 @@ impl Phone {
 
     /// 101 to 199.
     fn progress(&mut self, call: usize, response: &Message<'_>) {
-        let Some(early) = self.early_dialog(call, response) else { return };
+        let Some(early) = self.early_dialog(call, response) else {
+            return;
+        };
         let rseq = response.rseq().ok().flatten();
         let reliable = rseq.filter(|_| response.require().has_option("100rel"));
         if let Some(rseq) = reliable {
@@ -202,14 +227,25 @@ impl Phone {
             }
         }
         let described = response.has_content_type(SDP) && !response.body().is_empty();
-        let answer = if described { self.described_early(call, reliable, response) } else { None };
+        let answer = if described {
+            self.described_early(call, reliable, response)
+        } else {
+            None
+        };
         if let Some(rseq) = reliable {
             let cseq = self.calls[call].caller.cseq;
             let body = answer.as_deref().map(|answer| (SDP, answer));
             let usage = Use::Within(call);
-            self.send_within(call, Some(early), Method::Prack, usage, body, |_, builder| {
-                builder.header(Name::RAck, format_args!("{rseq} {cseq} INVITE"));
-            });
+            self.send_within(
+                call,
+                Some(early),
+                Method::Prack,
+                usage,
+                body,
+                |_, builder| {
+                    builder.header(Name::RAck, format_args!("{rseq} {cseq} INVITE"));
+                },
+            );
         }
     }
 
@@ -248,14 +284,20 @@ impl Phone {
     fn early_dialog(&mut self, call: usize, response: &Message<'_>) -> Option<usize> {
         let tag = response.to().ok()?.tag()?;
         let caller = &mut self.calls[call].caller;
-        let found = caller.early.iter().position(|early| &*early.dialog.remote.tag == tag);
+        let found = caller
+            .early
+            .iter()
+            .position(|early| &*early.dialog.remote.tag == tag);
         if found.is_some() {
             return found;
         }
         let invite = caller.invite.clone()?;
         let invite = Message::parse(&invite).ok()?;
         let dialog = Dialog::from_response(&invite, response, false).ok()?;
-        caller.early.push(Early { dialog, order: ProvisionalOrder::default() });
+        caller.early.push(Early {
+            dialog,
+            order: ProvisionalOrder::default(),
+        });
         Some(caller.early.len() - 1)
     }
 
@@ -296,7 +338,10 @@ impl Phone {
     fn confirmed_dialog(&mut self, call: usize, response: &Message<'_>) -> Option<Dialog> {
         let tag = response.to().ok()?.tag().unwrap_or("");
         let caller = &mut self.calls[call].caller;
-        let early = caller.early.iter().position(|early| &*early.dialog.remote.tag == tag);
+        let early = caller
+            .early
+            .iter()
+            .position(|early| &*early.dialog.remote.tag == tag);
         if let Some(early) = early {
             let mut dialog = caller.early.swap_remove(early).dialog;
             dialog.confirm_by(response).ok()?;

@@ -23,7 +23,10 @@ impl Phone {
         if !may || found.change.is_some() {
             return;
         }
-        let before = found.negotiated.as_ref().map_or_else(Default::default, |it| it.direction);
+        let before = found
+            .negotiated
+            .as_ref()
+            .map_or_else(Default::default, |it| it.direction);
         let offered = match action {
             TalkAction::Reinvite(direction) | TalkAction::Update(direction) => {
                 found.sdp.set_direction(direction);
@@ -34,7 +37,11 @@ impl Phone {
         let offer = offered.then(|| self.make_offer(call));
         let body = offer.as_deref().map(|offer| (SDP, offer));
         let session = self.calls[call].session;
-        let method = if by_update { Method::Update } else { Method::Invite };
+        let method = if by_update {
+            Method::Update
+        } else {
+            Method::Invite
+        };
         let usage = Use::Change(call);
         let sent = self.send_within(call, None, method, usage, body, |phone, builder| {
             phone.write_abilities(builder);
@@ -48,7 +55,12 @@ impl Phone {
         found.changed_at = now;
         found.changes.our_invite = !by_update;
         found.changes.our_offer = offered;
-        found.change = Some(OwnChange { client, action, offered, before });
+        found.change = Some(OwnChange {
+            client,
+            action,
+            offered,
+            before,
+        });
     }
 
     /// The response to our offer; `None` where none came.
@@ -60,11 +72,16 @@ impl Phone {
         response: Option<&Message<'_>>,
     ) {
         let found = &mut self.calls[call];
-        let ours = found.change.as_ref().is_some_and(|change| change.client == client);
+        let ours = found
+            .change
+            .as_ref()
+            .is_some_and(|change| change.client == client);
         if !ours || status < 200 {
             return;
         }
-        let Some(change) = found.change.take() else { return };
+        let Some(change) = found.change.take() else {
+            return;
+        };
         found.changes.our_invite = false;
         found.changes.our_offer = false;
         found.changed_at = self.now;
@@ -75,9 +92,17 @@ impl Phone {
             found.sdp.withdraw();
             found.sdp.set_direction(change.before);
         }
+        if found.session.is_some_and(|session| session.we_refresh) {
+            // It may have been the refresh.
+            found.session_due = Some(self.now + super::session::LATER);
+        }
         match status {
             491 if found.stage == Stage::Talking => {
-                let role = if found.is_caller { Role::Caller } else { Role::Callee };
+                let role = if found.is_caller {
+                    Role::Caller
+                } else {
+                    Role::Callee
+                };
                 let after = retry_after_491(role, self.random.next() as u32);
                 self.later(after, Action::Talk(call, change.action));
             }
@@ -123,8 +148,9 @@ impl Phone {
             None if early && is_invite => 500,
             None => 200,
         };
-        let Ok(server) =
-            self.transactions.accept(self.now, flow, request, Use::Change(call))
+        let Ok(server) = self
+            .transactions
+            .accept(self.now, flow, request, Use::Change(call))
         else {
             return;
         };
@@ -151,8 +177,11 @@ impl Phone {
         found.changed_at = now;
         if is_invite {
             found.reinvited = Some((server, !described));
-            found.changes =
-                Changes { their_invite: true, our_offer: !described, ..found.changes };
+            found.changes = Changes {
+                their_invite: true,
+                our_offer: !described,
+                ..found.changes
+            };
         }
         let session = self.session_of_request(call, request);
         self.respond(server, request, 200, None, body.as_deref(), |builder| {

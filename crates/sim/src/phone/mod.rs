@@ -5,6 +5,7 @@
 mod callee;
 mod caller;
 mod change;
+mod description;
 mod registration;
 mod session;
 mod talk;
@@ -15,7 +16,6 @@ use std::sync::Arc;
 
 use core::time::Duration;
 
-use fernamt_sdp::SessionDescription;
 use fernamt_sdp::negotiate::{Endpoint, Negotiated};
 use fernamt_sip::dialog::Dialog;
 use fernamt_sip::dialog::glare::Changes;
@@ -66,9 +66,15 @@ pub(crate) struct Phone {
 /// What a phone wants to be done.
 #[derive(Debug)]
 pub(crate) enum PhoneOutput {
-    Send { flow: Flow, bytes: Arc<[u8]> },
+    Send {
+        flow: Flow,
+        bytes: Arc<[u8]>,
+    },
     /// Remind it.
-    Later { after: Duration, action: Action },
+    Later {
+        after: Duration,
+        action: Action,
+    },
     /// The exchange has broken a rule.
     Complaint(String),
 }
@@ -78,8 +84,13 @@ pub(crate) enum PhoneOutput {
 pub(crate) enum Action {
     Register,
     Unregister,
-    Call { dialled: &'static str, patience: Duration },
-    Text { dialled: &'static str },
+    Call {
+        dialled: &'static str,
+        patience: Duration,
+    },
+    Text {
+        dialled: &'static str,
+    },
     GiveUp(usize),
     Ring(usize),
     React(usize),
@@ -357,7 +368,10 @@ impl Phone {
         self.now = now;
         if self.connection == Some(connection) {
             self.connection = None;
-            let flow = Flow { connection: Some(connection), ..self.flow() };
+            let flow = Flow {
+                connection: Some(connection),
+                ..self.flow()
+            };
             self.transactions.transport_failed(flow);
             if !self.quiet {
                 let after = self.random.millis(100, 5_000);
@@ -386,7 +400,10 @@ impl Phone {
 
     /// How many transactions it has: of requests that it sent, and of requests that came.
     pub(crate) fn transaction_counts(&self) -> (usize, usize) {
-        (self.transactions.client_count(), self.transactions.server_count())
+        (
+            self.transactions.client_count(),
+            self.transactions.server_count(),
+        )
     }
 
     fn go_quiet(&mut self) {
@@ -406,13 +423,23 @@ impl Phone {
         while let Some(output) = self.transactions.poll() {
             match output {
                 Output::Send { flow, bytes } => self.outbox.push(PhoneOutput::Send { flow, bytes }),
-                Output::ClientFailed { client, user, failure } => {
+                Output::ClientFailed {
+                    client,
+                    user,
+                    failure,
+                } => {
                     self.failed(client, user, failure);
                 }
-                Output::NoAck { user: Use::Invite(call) | Use::Change(call), .. } => {
+                Output::NoAck {
+                    user: Use::Invite(call) | Use::Change(call),
+                    ..
+                } => {
                     self.never_acknowledged(call);
                 }
-                Output::NoPrack { user: Use::Invite(call), .. } => self.reject(call, 504),
+                Output::NoPrack {
+                    user: Use::Invite(call),
+                    ..
+                } => self.reject(call, 504),
                 _ => {}
             }
         }
@@ -460,78 +487,19 @@ impl Phone {
         self.outbox.push(PhoneOutput::Later { after, action });
     }
 
-    /// Notes what a description of the other side says about who is there.
-    fn note_peer(&mut self, call: usize, body: &[u8]) {
-        let text = core::str::from_utf8(body).unwrap_or("");
-        self.calls[call].peer = text.lines().find_map(|line| {
-            let (phone, call) = line.strip_prefix("a=x-sim:")?.split_once('.')?;
-            Some((phone.parse().ok()?, call.trim_end().parse().ok()?))
-        });
-        self.calls[call].changed_at = self.now;
-    }
-
-    /// Takes the answer to our offer.
-    fn take_answer(&mut self, call: usize, body: &[u8]) {
-        let found = &mut self.calls[call];
-        let result = match SessionDescription::parse(body) {
-            Ok(answer) => found.sdp.accept(&answer).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        match result {
-            Ok(negotiated) => found.negotiated = Some(negotiated),
-            Err(error) => {
-                let text = String::from_utf8_lossy(body).replace("\r\n", " | ");
-                self.complain(format!("an answer does not fit the offer: {error}: {text}"));
-            }
-        }
-        self.note_peer(call, body);
-    }
-
-    /// Answers an offer; `None` when there is nothing in common.
-    fn make_answer(&mut self, call: usize, body: &[u8]) -> Option<String> {
-        let found = &mut self.calls[call];
-        let offer = match SessionDescription::parse(body) {
-            Ok(offer) => offer,
-            Err(error) => {
-                self.complain(format!("an offer cannot be read: {error}"));
-                return None;
-            }
-        };
-        match found.sdp.answer(&offer) {
-            Ok((answer, negotiated)) => {
-                found.negotiated = Some(negotiated);
-                self.note_peer(call, body);
-                Some(self.marked(call, answer))
-            }
-            Err(error) => {
-                self.complain(format!("an offer cannot be answered: {error}"));
-                None
-            }
-        }
-    }
-
-    fn make_offer(&mut self, call: usize) -> String {
-        let offer = self.calls[call].sdp.offer();
-        self.marked(call, offer)
-    }
-
-    /// Puts into a description who we are, so that the other side knows whom it talks to.
-    fn marked(&self, call: usize, mut description: String) -> String {
-        if self.plan.character.large {
-            for _ in 0..12 {
-                description.push_str("a=x-filling:it takes many words to say very little here\r\n");
-            }
-        }
-        description.push_str(&format!("a=x-sim:{}.{call}\r\n", self.index));
-        description
-    }
-
     fn call_of(&self, message: &Message<'_>) -> Option<usize> {
         let call_id = message.call_id().ok()?;
         self.calls.iter().rposition(|call| {
             &*call.call_id == call_id
-                && (call.dialog.as_ref().is_some_and(|dialog| dialog.matches(message))
-                    || call.caller.early.iter().any(|early| early.dialog.matches(message)))
+                && (call
+                    .dialog
+                    .as_ref()
+                    .is_some_and(|dialog| dialog.matches(message))
+                    || call
+                        .caller
+                        .early
+                        .iter()
+                        .any(|early| early.dialog.matches(message)))
         })
     }
 }

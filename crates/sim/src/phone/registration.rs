@@ -78,8 +78,10 @@ impl Phone {
         self.registration.cseq += 1;
         let to = format!("sip:{}@{EXCHANGE_HOST}", self.plan.user);
         let uri = format!("sip:{EXCHANGE_HOST}");
-        let (call_id, from_tag) =
-            (self.registration.call_id.clone(), self.registration.from_tag.clone());
+        let (call_id, from_tag) = (
+            self.registration.call_id.clone(),
+            self.registration.from_tag.clone(),
+        );
         let what = Outside {
             method: Method::Register,
             uri: &uri,
@@ -88,13 +90,21 @@ impl Phone {
             from_tag: &from_tag,
             cseq: self.registration.cseq,
         };
-        let expires = if self.registration.removing { 0 } else { REGISTRATION_SECONDS };
-        let q = self.plan.q.map(|q| format!(";q={}.{}", q / 1000, q % 1000 / 100));
+        let expires = if self.registration.removing {
+            0
+        } else {
+            REGISTRATION_SECONDS
+        };
+        let q = self
+            .plan
+            .q
+            .map(|q| format!(";q={}.{}", q / 1000, q % 1000 / 100));
         let contact = format!("{}{}", self.contact(), q.unwrap_or_default());
-        let credentials =
-            self.plan.character.hasty_credentials || self.registration.challenges > 0;
+        let credentials = self.plan.character.hasty_credentials || self.registration.challenges > 0;
         let sent = self.send_outside(&what, credentials, Use::Register, None, |_, builder| {
-            builder.header(Name::Contact, &contact).header(Name::Expires, expires);
+            builder
+                .header(Name::Contact, &contact)
+                .header(Name::Expires, expires);
         });
         self.registration.client = sent.map(|(client, _)| client);
     }
@@ -108,7 +118,12 @@ impl Phone {
             200 if self.registration.removing => {}
             200 => {
                 let half = u64::from(REGISTRATION_SECONDS) / 2;
-                if self.registration.spans.last().is_none_or(|(_, end)| end.is_some()) {
+                if self
+                    .registration
+                    .spans
+                    .last()
+                    .is_none_or(|(_, end)| end.is_some())
+                {
                     self.registration.spans.push((self.now, None));
                 }
                 if !self.quiet {
@@ -120,7 +135,8 @@ impl Phone {
                 self.registration.challenges += 1;
                 let values = response.values(Name::WwwAuthenticate);
                 let answer =
-                    self.digest.challenged(EXCHANGE_HOST, Challenger::Server, values, challenges);
+                    self.digest
+                        .challenged(EXCHANGE_HOST, Challenger::Server, values, challenges);
                 match answer {
                     Ok(()) => self.send_register(),
                     Err(_) => self.registration_failed(client),

@@ -8,19 +8,26 @@ use super::{Phone, Stage, Use};
 use core::time::Duration;
 
 /// How long to wait with a refresh while something else is on its way.
-const LATER: Duration = Duration::from_secs(5);
+pub(super) const LATER: Duration = Duration::from_secs(5);
 
 impl Phone {
     pub(super) fn session_policy(&self) -> Option<SessionTimerPolicy> {
-        self.plan.character.timer_seconds.map(|interval_seconds| SessionTimerPolicy {
-            interval_seconds,
-            min_se_seconds: 90,
-            prefer_to_refresh: self.index.is_multiple_of(2),
-        })
+        self.plan
+            .character
+            .timer_seconds
+            .map(|interval_seconds| SessionTimerPolicy {
+                interval_seconds,
+                min_se_seconds: 90,
+                prefer_to_refresh: self.index.is_multiple_of(2),
+            })
     }
 
     pub(super) fn session_agreed(&mut self, call: usize, agreed: SessionTimer) {
-        let after = if agreed.we_refresh { agreed.refresh_after() } else { agreed.end_after() };
+        let after = if agreed.we_refresh {
+            agreed.refresh_after()
+        } else {
+            agreed.end_after()
+        };
         self.calls[call].session = Some(agreed);
         self.calls[call].session_due = Some(self.now + after);
     }
@@ -41,7 +48,9 @@ impl Phone {
         if self.calls[call].stage != Stage::Talking {
             return;
         }
-        let Some(session) = self.calls[call].session else { return };
+        let Some(session) = self.calls[call].session else {
+            return;
+        };
         if !session.we_refresh {
             return self.lost(call);
         }
@@ -57,8 +66,10 @@ impl Phone {
                 builder.header(Name::SessionExpires, session.refresh_header());
             });
         } else {
-            let direction =
-                self.calls[call].negotiated.as_ref().map_or_else(Default::default, |it| it.direction);
+            let direction = self.calls[call]
+                .negotiated
+                .as_ref()
+                .map_or_else(Default::default, |it| it.direction);
             self.talk_action(call, TalkAction::Reinvite(direction));
         }
     }

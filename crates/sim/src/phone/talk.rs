@@ -47,8 +47,11 @@ impl Phone {
         }
         for _ in 0..self.random.below(5) {
             let at = Duration::from_secs(self.random.between(0, seconds.min(60)));
-            let direction =
-                *self.random.pick(&[Direction::SendOnly, Direction::SendRecv, Direction::Inactive]);
+            let direction = *self.random.pick(&[
+                Direction::SendOnly,
+                Direction::SendRecv,
+                Direction::Inactive,
+            ]);
             let action = match self.random.below(12) {
                 0..=4 => TalkAction::Reinvite(direction),
                 5 | 6 if self.plan.character.update => TalkAction::Update(direction),
@@ -131,7 +134,9 @@ impl Phone {
                 self.respond_once(flow, request, 200);
             }
             _ => {
-                let Ok(server) = self.transactions.accept(self.now, flow, request, Use::Nobody)
+                let Ok(server) = self
+                    .transactions
+                    .accept(self.now, flow, request, Use::Nobody)
                 else {
                     return;
                 };

@@ -48,7 +48,10 @@ impl Phone {
     }
 
     /// What we can do, in every request and response that may say so.
-    pub(super) fn write_abilities<Kind>(&self, builder: &mut fernamt_sip::builder::Builder<'_, Kind>) {
+    pub(super) fn write_abilities<Kind>(
+        &self,
+        builder: &mut fernamt_sip::builder::Builder<'_, Kind>,
+    ) {
         let character = &self.plan.character;
         if character.old_fashioned {
             return;
@@ -81,7 +84,8 @@ impl Phone {
         let authorization = match credentials {
             true => {
                 let cnonce = self.random.token();
-                self.digest.authorize(EXCHANGE_HOST, what.method.as_str(), what.uri, &cnonce)
+                self.digest
+                    .authorize(EXCHANGE_HOST, what.method.as_str(), what.uri, &cnonce)
             }
             false => None,
         };
@@ -93,7 +97,10 @@ impl Phone {
             .header(Name::MaxForwards, 70)
             .header(
                 Name::From,
-                format_args!("\"{user}\" <sip:{user}@{EXCHANGE_HOST}>;tag={}", what.from_tag),
+                format_args!(
+                    "\"{user}\" <sip:{user}@{EXCHANGE_HOST}>;tag={}",
+                    what.from_tag
+                ),
             )
             .header(Name::To, format_args!("<{}>", what.to))
             .header(Name::CallId, what.call_id)
@@ -110,7 +117,14 @@ impl Phone {
         let flow = self.flow();
         let client = self
             .transactions
-            .request(self.now, flow, Arc::clone(&bytes), what.method, &branch, usage)
+            .request(
+                self.now,
+                flow,
+                Arc::clone(&bytes),
+                what.method,
+                &branch,
+                usage,
+            )
             .ok()?;
         Some((client, bytes))
     }
@@ -147,7 +161,9 @@ impl Phone {
             None => self.calls[call].dialog = Some(dialog),
         }
         let flow = self.flow();
-        self.transactions.request(self.now, flow, bytes, method, &branch, usage).ok()
+        self.transactions
+            .request(self.now, flow, bytes, method, &branch, usage)
+            .ok()
     }
 
     /// Acknowledges a 2xx, with our answer where the other side has made the offer.
@@ -160,7 +176,9 @@ impl Phone {
     ) {
         let branch = self.branch();
         let (transport, address) = (self.plan.transport, self.address);
-        let Some(dialog) = self.calls[call].dialog.clone() else { return };
+        let Some(dialog) = self.calls[call].dialog.clone() else {
+            return;
+        };
         let mut bytes = Vec::with_capacity(512);
         let mut builder = dialog.ack_for(&mut bytes, cseq, |builder| {
             builder.via(transport, address, &branch, true);
@@ -170,7 +188,8 @@ impl Phone {
             None => builder.finish(),
         }
         let flow = self.flow();
-        self.transactions.acknowledge(client, flow, bytes, &dialog.remote.tag);
+        self.transactions
+            .acknowledge(client, flow, bytes, &dialog.remote.tag);
     }
 
     /// A response to a request, as bytes.
@@ -218,11 +237,17 @@ impl Phone {
     /// Answers a request that needs no more.
     pub(super) fn respond_once(&mut self, flow: Flow, request: &Message<'_>, status: u16) {
         let tag = self.random.token();
-        match self.transactions.accept(self.now, flow, request, Use::Nobody) {
+        match self
+            .transactions
+            .accept(self.now, flow, request, Use::Nobody)
+        {
             Ok(server) => self.respond(server, request, status, Some(&tag), None, |_| {}),
             Err(_) => {
                 let bytes = self.write_response(request, status, Some(&tag), None, |_| {});
-                self.outbox.push(PhoneOutput::Send { flow, bytes: bytes.into() });
+                self.outbox.push(PhoneOutput::Send {
+                    flow,
+                    bytes: bytes.into(),
+                });
             }
         }
     }

@@ -88,7 +88,10 @@ impl World {
             }
             let counts = phone.transaction_counts();
             if counts != (0, 0) {
-                breaches.push(format!("{} still has transactions: {counts:?}", name(phone)));
+                breaches.push(format!(
+                    "{} still has transactions: {counts:?}",
+                    name(phone)
+                ));
             }
         }
         for breach in breaches {
@@ -168,7 +171,10 @@ impl World {
         }
         // It may be registering, or leaving, at this very moment.
         let start = self.now.time_at(record.start);
-        let (before, after) = (start - Duration::from_secs(2), start + Duration::from_secs(8));
+        let (before, after) = (
+            start - Duration::from_secs(2),
+            start + Duration::from_secs(8),
+        );
         let is_there = |phone: &&crate::phone::Phone| {
             phone.plan.user == user && phone.was_registered(before) && phone.was_registered(after)
         };
@@ -179,14 +185,19 @@ impl World {
     /// What the only phone that rang has said is what the caller hears.
     fn should_have_been_told(&self, record: &CallRecord, caller: &Leg) -> Option<String> {
         let mut called = record.legs.iter().filter(|leg| leg.role == LegRole::Callee);
-        let (only, None) = (called.next()?, called.next()) else { return None };
+        let (only, None) = (called.next()?, called.next()) else {
+            return None;
+        };
         let said = self.observer.legs.get(&only.call_id)?.final_status?;
         let passes = matches!(said, 404 | 480 | 486 | 488 | 600 | 603);
         let gave_up = caller.cancelled_at.is_some() || matches!(record.cause, 19 | 31);
         if !passes || gave_up || caller.final_status == Some(said) {
             return None;
         }
-        Some(format!("the phone said {said}, the caller heard {:?}", caller.final_status))
+        Some(format!(
+            "the phone said {said}, the caller heard {:?}",
+            caller.final_status
+        ))
     }
 
     fn check_answered(
@@ -196,7 +207,11 @@ impl World {
         crashed: bool,
         wrong: &mut Vec<String>,
     ) {
-        let allowed = if crashed { ALLOWED_ERROR } else { Duration::from_millis(2) };
+        let allowed = if crashed {
+            ALLOWED_ERROR
+        } else {
+            Duration::from_millis(2)
+        };
         let Some(caller) = self.leg_of(record, LegRole::Caller) else {
             return wrong.push("its caller never called".to_owned());
         };
@@ -224,7 +239,10 @@ impl World {
             }
         }
         // The talk ends with the first of the two that leaves, or is left.
-        let ends = [Some(caller), callee].into_iter().flatten().filter_map(|leg| leg.over_at);
+        let ends = [Some(caller), callee]
+            .into_iter()
+            .flatten()
+            .filter_map(|leg| leg.over_at);
         let end = ends.min();
         let by_exchange = record.released_by == Releaser::Exchange;
         let allowed = match end.is_some_and(|end| self.is_release_forgotten(end)) {
@@ -279,7 +297,9 @@ impl World {
         calls.any(|call| {
             record.legs.iter().any(|leg| leg.call_id == call.call_id)
                 && call.outcome == Some(Outcome::HungUp)
-                && call.ended_at.is_some_and(|ended| self.civil(ended) <= record.end)
+                && call
+                    .ended_at
+                    .is_some_and(|ended| self.civil(ended) <= record.end)
         })
     }
 

@@ -17,25 +17,63 @@ use crate::scenario::Incident;
 #[derive(Debug)]
 pub(super) enum Event {
     /// A message arrives at the exchange; `phone` sent it, unless the exchange itself did.
-    ToExchange { phone: Option<usize>, flow: Flow, bytes: Arc<[u8]> },
+    ToExchange {
+        phone: Option<usize>,
+        flow: Flow,
+        bytes: Arc<[u8]>,
+    },
     /// A message arrives at a phone.
-    ToPhone { phone: usize, flow: Flow, bytes: Arc<[u8]> },
+    ToPhone {
+        phone: usize,
+        flow: Flow,
+        bytes: Arc<[u8]>,
+    },
     /// A phone learns that a connection is gone.
-    Disconnected { phone: usize, connection: ConnectionId },
-    SendFailed { epoch: u64, shard: usize, flow: Flow },
-    Answer { epoch: u64, shard: usize, question: QuestionId, answer: Answer },
-    Media { epoch: u64, shard: usize, event: media::Event },
+    Disconnected {
+        phone: usize,
+        connection: ConnectionId,
+    },
+    SendFailed {
+        epoch: u64,
+        shard: usize,
+        flow: Flow,
+    },
+    Answer {
+        epoch: u64,
+        shard: usize,
+        question: QuestionId,
+        answer: Answer,
+    },
+    Media {
+        epoch: u64,
+        shard: usize,
+        event: media::Event,
+    },
     /// What waits is written to disk.
-    Flush { epoch: u64 },
-    Committed { epoch: u64, shard: usize, ticket: Ticket, done: bool },
+    Flush {
+        epoch: u64,
+    },
+    Committed {
+        epoch: u64,
+        shard: usize,
+        ticket: Ticket,
+        done: bool,
+    },
     /// Changed bindings are written to disk.
-    SaveBindings { epoch: u64 },
-    Phone { phone: usize, action: Action },
+    SaveBindings {
+        epoch: u64,
+    },
+    Phone {
+        phone: usize,
+        action: Action,
+    },
     Incident(Incident),
     /// The end of something that went wrong for a while.
     Over(Incident),
     /// The exchange is stopped after it has been told to drain.
-    Stop { epoch: u64 },
+    Stop {
+        epoch: u64,
+    },
     /// The exchange is started again.
     Start,
     /// Every phone in a call sends a packet.
@@ -60,7 +98,10 @@ impl Queue {
     }
 
     pub(super) fn pop_due(&mut self, now: Time) -> Option<Event> {
-        let first = self.events.first_entry().filter(|first| first.key().0 <= now)?;
+        let first = self
+            .events
+            .first_entry()
+            .filter(|first| first.key().0 <= now)?;
         Some(first.remove())
     }
 }

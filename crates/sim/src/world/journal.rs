@@ -47,13 +47,21 @@ impl Journal {
             };
             if self.is_full {
                 match ticket {
-                    Some(ticket) => written.push(Written { shard, ticket, done: false }),
+                    Some(ticket) => written.push(Written {
+                        shard,
+                        ticket,
+                        done: false,
+                    }),
                     None => left.push((shard, write)),
                 }
                 continue;
             }
             complaints.extend(self.write(write));
-            written.extend(ticket.map(|ticket| Written { shard, ticket, done: true }));
+            written.extend(ticket.map(|ticket| Written {
+                shard,
+                ticket,
+                done: true,
+            }));
         }
         self.waiting = left;
         (written, complaints)
@@ -84,7 +92,9 @@ impl Journal {
             return Vec::new();
         }
         let survivors = waiting.into_iter().take(survivors);
-        survivors.filter_map(|(_, write)| self.write(write)).collect()
+        survivors
+            .filter_map(|(_, write)| self.write(write))
+            .collect()
     }
 
     /// How many writes wait.

@@ -12,8 +12,8 @@ use fernamt_exchange::registrar::Location;
 use fernamt_sip::time::Time;
 use fernamt_sip::transport::Transport;
 
-use super::{Sabotage, World};
 use super::event::Event;
+use super::{Sabotage, World};
 use crate::scenario::Incident;
 
 /// Outputs of one input, at most.
@@ -31,7 +31,8 @@ impl World {
         self.started_at = self.now.time;
         let config = self.config();
         self.location = Location::default();
-        self.location.restore(self.now.unix, self.saved.values().cloned());
+        self.location
+            .restore(self.now.unix, self.saved.values().cloned());
         for shard in 0..self.scenario.shards {
             let seed = self.random.seed();
             let exchange = Exchange::new(config.clone(), shard, seed).expect("a good realm");
@@ -61,12 +62,19 @@ impl World {
         self.report.counts.restarts += 1;
         self.killed_at.push(self.now.time);
         self.observer.has_restarted = true;
-        self.observer.has_lost_states |= self.disk_trouble;
+        let delay = self.scenario.commit_millis + self.scenario.media_millis + 5;
+        let lived = self.now.time.since(self.started_at);
+        let too_soon = lived <= Duration::from_millis(delay);
+        self.observer.has_lost_states |= self.disk_trouble || too_soon;
         self.shards.clear();
         self.epoch += 1;
         self.flushing = false;
         let waiting = self.journal.waiting_count() as u64;
-        let survivors = if self.random.percent(30) { self.random.below(waiting + 1) } else { 0 };
+        let survivors = if self.random.percent(30) {
+            self.random.below(waiting + 1)
+        } else {
+            0
+        };
         for complaint in self.journal.crash(survivors as usize) {
             self.breach(complaint);
         }
@@ -83,7 +91,9 @@ impl World {
     /// Gives a shard something, and carries out what it says.
     pub(super) fn give(&mut self, shard: usize, input: Input<'_>) {
         let now = self.now;
-        let Some(exchange) = self.shards.get_mut(shard) else { return };
+        let Some(exchange) = self.shards.get_mut(shard) else {
+            return;
+        };
         exchange.handle(now, input);
         self.drain(shard);
     }
@@ -145,7 +155,13 @@ impl World {
             (Some(Sabotage::RepeatRecords), write @ Write::Closed { .. }) => {
                 vec![write.clone(), write]
             }
-            (Some(Sabotage::StretchRecords), Write::Closed { mut record, journal }) => {
+            (
+                Some(Sabotage::StretchRecords),
+                Write::Closed {
+                    mut record,
+                    journal,
+                },
+            ) => {
                 record.duration += Duration::from_secs(5);
                 vec![Write::Closed { record, journal }]
             }
@@ -158,7 +174,8 @@ impl World {
             self.flushing = true;
             let after = self.random.millis(0, self.scenario.commit_millis);
             let epoch = self.epoch;
-            self.queue.push(self.now.time + after, Event::Flush { epoch });
+            self.queue
+                .push(self.now.time + after, Event::Flush { epoch });
         }
     }
 
@@ -171,8 +188,17 @@ impl World {
         let epoch = self.epoch;
         for written in written {
             let after = self.random.millis(0, 2);
-            let super::journal::Written { shard, ticket, done } = written;
-            let event = Event::Committed { epoch, shard, ticket, done };
+            let super::journal::Written {
+                shard,
+                ticket,
+                done,
+            } = written;
+            let event = Event::Committed {
+                epoch,
+                shard,
+                ticket,
+                done,
+            };
             self.queue.push(self.now.time + after, event);
         }
     }
@@ -198,7 +224,12 @@ impl World {
         };
         let after = self.random.millis(0, self.scenario.directory_millis);
         let epoch = self.epoch;
-        let event = Event::Answer { epoch, shard, question, answer };
+        let event = Event::Answer {
+            epoch,
+            shard,
+            question,
+            answer,
+        };
         self.queue.push(self.now.time + after, event);
     }
 
@@ -209,7 +240,10 @@ impl World {
         let result = match command {
             media::Command::Close { endpoint } if kept => {
                 let statistics = media::Statistics::default();
-                Ok(Some(media::Event::Closed { endpoint: *endpoint, statistics }))
+                Ok(Some(media::Event::Closed {
+                    endpoint: *endpoint,
+                    statistics,
+                }))
             }
             _ => self.media.execute(self.now.time, shard, command),
         };
@@ -220,7 +254,14 @@ impl World {
                     false => self.random.millis(0, self.scenario.media_millis),
                 };
                 let epoch = self.epoch;
-                self.queue.push(self.now.time + after, Event::Media { epoch, shard, event });
+                self.queue.push(
+                    self.now.time + after,
+                    Event::Media {
+                        epoch,
+                        shard,
+                        event,
+                    },
+                );
             }
             Ok(None) => {}
             Err(complaint) => self.breach(complaint),
@@ -233,7 +274,9 @@ impl World {
         match event {
             Event::ToExchange { phone, flow, bytes } => self.arrives(phone, flow, &bytes),
             Event::ToPhone { phone, flow, bytes } => {
-                let open = flow.connection.is_none_or(|id| self.network.connection(id).is_some());
+                let open = flow
+                    .connection
+                    .is_none_or(|id| self.network.connection(id).is_some());
                 if !self.phones[phone].gone && open {
                     self.phones[phone].receive(self.now.time, flow, &bytes);
                     self.drain_phone(phone);
@@ -246,15 +289,33 @@ impl World {
             Event::SendFailed { epoch, shard, flow } if epoch == current => {
                 self.give(shard, Input::SendFailed { flow });
             }
-            Event::Answer { epoch, shard, question, answer } if epoch == current => {
+            Event::Answer {
+                epoch,
+                shard,
+                question,
+                answer,
+            } if epoch == current => {
                 self.give(shard, Input::Answer { question, answer });
             }
-            Event::Media { epoch, shard, event } if epoch == current => {
+            Event::Media {
+                epoch,
+                shard,
+                event,
+            } if epoch == current => {
                 self.give(shard, Input::Media(event));
             }
             Event::Flush { epoch } if epoch == current => self.flush(),
-            Event::Committed { epoch, shard, ticket, done } if epoch == current => {
-                let input = if done { Input::Committed(ticket) } else { Input::CommitFailed(ticket) };
+            Event::Committed {
+                epoch,
+                shard,
+                ticket,
+                done,
+            } if epoch == current => {
+                let input = if done {
+                    Input::Committed(ticket)
+                } else {
+                    Input::CommitFailed(ticket)
+                };
                 self.give(shard, input);
             }
             Event::SaveBindings { epoch } if epoch == current => self.save_bindings(),
@@ -328,7 +389,10 @@ impl World {
             }
             Incident::Release => {
                 for shard in 0..self.shards.len() {
-                    let call = self.shards.get(shard).and_then(|it| it.calls().first().cloned());
+                    let call = self
+                        .shards
+                        .get(shard)
+                        .and_then(|it| it.calls().first().cloned());
                     if let Some(call) = call {
                         self.give(shard, Input::Command(Command::Release(call.call)));
                     }
@@ -362,7 +426,11 @@ impl World {
 
 fn in_words(write: &Write) -> String {
     match write {
-        Write::State { call, state, ticket } => {
+        Write::State {
+            call,
+            state,
+            ticket,
+        } => {
             format!("state of {call}, {} bytes, {ticket:?}", state.len())
         }
         Write::Closed { record, .. } => format!("record {record:?}"),

@@ -64,7 +64,11 @@ impl Media {
         command: &Command,
     ) -> Result<Option<Event>, String> {
         match command {
-            Command::Open { endpoint, local, port } => {
+            Command::Open {
+                endpoint,
+                local,
+                port,
+            } => {
                 return self.open(now, shard, *endpoint, *local, *port).map(Some);
             }
             Command::Close { endpoint } => {
@@ -76,15 +80,26 @@ impl Media {
                 };
                 self.by_address.remove(&closed.rtp);
                 let statistics = Statistics::default();
-                return Ok(Some(Event::Closed { endpoint: *endpoint, statistics }));
+                return Ok(Some(Event::Closed {
+                    endpoint: *endpoint,
+                    statistics,
+                }));
             }
             Command::Remote { endpoint, remote } => {
                 let found = self.endpoint(*endpoint)?;
-                if found.remote.as_ref().is_none_or(|old| old.rtp != remote.rtp) {
+                if found
+                    .remote
+                    .as_ref()
+                    .is_none_or(|old| old.rtp != remote.rtp)
+                {
                     found.former = found.latched.take();
                     found.opened_at = now;
                 }
-                if found.remote.as_ref().is_none_or(|old| old.sends != remote.sends) {
+                if found
+                    .remote
+                    .as_ref()
+                    .is_none_or(|old| old.sends != remote.sends)
+                {
                     found.heard_at = now;
                 }
                 found.remote = Some(remote.clone());
@@ -96,7 +111,9 @@ impl Media {
             Command::Echo { endpoint } => self.endpoint(*endpoint)?.echo = true,
             Command::Play { endpoint, .. } => {
                 self.endpoint(*endpoint)?;
-                return Ok(Some(Event::Played { endpoint: *endpoint }));
+                return Ok(Some(Event::Played {
+                    endpoint: *endpoint,
+                }));
             }
         }
         Ok(None)
@@ -115,7 +132,10 @@ impl Media {
         }
         if self.full {
             self.refused.insert(endpoint);
-            return Ok(Event::Refused { endpoint, reason: Refusal::NoPort });
+            return Ok(Event::Refused {
+                endpoint,
+                reason: Refusal::NoPort,
+            });
         }
         let port = port.unwrap_or_else(|| {
             self.given += 1;
@@ -150,11 +170,16 @@ impl Media {
 
     /// A packet from `from` has come to our address `to`.
     pub(super) fn packet(&mut self, now: Time, from: SocketAddr, to: SocketAddr) -> Passage {
-        let Some(endpoint) = self.by_address.get(&to).and_then(|id| self.endpoints.get_mut(id))
+        let Some(endpoint) = self
+            .by_address
+            .get(&to)
+            .and_then(|id| self.endpoints.get_mut(id))
         else {
             return Passage::NoEndpoint;
         };
-        let Some(remote) = &endpoint.remote else { return Passage::Dropped("no party") };
+        let Some(remote) = &endpoint.remote else {
+            return Passage::Dropped("no party");
+        };
         if !remote.sends {
             return Passage::Dropped("the party may not send");
         }
@@ -174,8 +199,12 @@ impl Media {
         if endpoint.echo {
             return Passage::To(from);
         }
-        let other = endpoint.bridged.and_then(|other| self.endpoints.get(&other));
-        let Some(other) = other else { return Passage::Dropped("no bridge") };
+        let other = endpoint
+            .bridged
+            .and_then(|other| self.endpoints.get(&other));
+        let Some(other) = other else {
+            return Passage::Dropped("no bridge");
+        };
         match &other.remote {
             Some(remote) if remote.receives => Passage::To(other.latched.unwrap_or(remote.rtp)),
             _ => Passage::Dropped("the other party does not receive"),

@@ -222,7 +222,11 @@ impl World {
             ticking: false,
             options,
             scenario,
-            report: Report { seed, digest: 0xcbf2_9ce4_8422_2325, ..Report::default() },
+            report: Report {
+                seed,
+                digest: 0xcbf2_9ce4_8422_2325,
+                ..Report::default()
+            },
         };
         world.plan();
         world.start_exchange();
@@ -237,7 +241,13 @@ impl World {
         }
         let start = self.now.time;
         for attempt in self.scenario.attempts.clone() {
-            let crate::scenario::Attempt { at, phone, dialled, text, patience } = attempt;
+            let crate::scenario::Attempt {
+                at,
+                phone,
+                dialled,
+                text,
+                patience,
+            } = attempt;
             let action = match text {
                 true => Action::Text { dialled },
                 false => Action::Call { dialled, patience },
@@ -248,7 +258,13 @@ impl World {
             self.queue.push(start + at, Event::Incident(incident));
         }
         for phone in 0..self.phones.len() {
-            self.queue.push(start + QUIET_AT, Event::Phone { phone, action: Action::GoQuiet });
+            self.queue.push(
+                start + QUIET_AT,
+                Event::Phone {
+                    phone,
+                    action: Action::GoQuiet,
+                },
+            );
         }
     }
 
@@ -288,13 +304,20 @@ impl World {
 
     fn next_time(&self) -> Option<Time> {
         let shards = self.shards.iter().filter_map(Exchange::next_deadline);
-        let phones = self.phones.iter().filter(|phone| !phone.gone).filter_map(Phone::deadline);
+        let phones = self
+            .phones
+            .iter()
+            .filter(|phone| !phone.gone)
+            .filter_map(Phone::deadline);
         shards.chain(phones).chain(self.queue.next_time()).min()
     }
 
     fn advance(&mut self, to: Time) {
         let passed = to.since(self.now.time);
-        self.now = Now { time: self.now.time + passed, unix: self.now.unix + passed };
+        self.now = Now {
+            time: self.now.time + passed,
+            unix: self.now.unix + passed,
+        };
     }
 
     /// Does everything that is due, once.
@@ -356,7 +379,13 @@ fn addresses(index: usize, plan: &PhonePlan, moves: u8) -> (SocketAddr, SocketAd
     let number = 10 + index as u8;
     if plan.behind_nat {
         let private = SocketAddr::from(([10, 0, number, 2], 5060));
-        (private, SocketAddr::from(([203, 0, 113, number + 40 * moves], 30_000 + u16::from(number))))
+        (
+            private,
+            SocketAddr::from((
+                [203, 0, 113, number + 40 * moves],
+                30_000 + u16::from(number),
+            )),
+        )
     } else {
         let own = SocketAddr::from(([198, 51, 100, number + 40 * moves], 5060));
         (own, own)

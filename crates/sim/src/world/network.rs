@@ -90,7 +90,9 @@ impl Network {
 
     /// Whether nothing reaches a phone.
     pub(super) fn is_cut_off(&self, now: Time, phone: usize) -> bool {
-        self.partitions.get(&phone).is_some_and(|until| *until > now)
+        self.partitions
+            .get(&phone)
+            .is_some_and(|until| *until > now)
     }
 
     /// Whether a phone was ever cut off.
@@ -102,7 +104,14 @@ impl Network {
     pub(super) fn open(&mut self, now: Time, phone: usize, remote: SocketAddr) -> ConnectionId {
         self.opened += 1;
         let id = ConnectionId(self.opened);
-        self.connections.insert(id, Connection { phone, remote, last: [now; 2] });
+        self.connections.insert(
+            id,
+            Connection {
+                phone,
+                remote,
+                last: [now; 2],
+            },
+        );
         id
     }
 

@@ -41,17 +41,38 @@ pub(super) struct Leg {
     pub(super) final_status: Option<u16>,
     pub(super) last_at: Time,
     invite_cseq: u32,
-    /// The highest number of our requests in each dialog, by the tag of the other side.
+    /// The exchange's own tag, where the INVITE came from the phone.
+    tag: Box<str>,
+    /// The highest number of the exchange's requests in each dialog, by its two tags.
     sent_cseq: BTreeMap<Box<str>, u32>,
     /// Their branches: what has been sent before is sent again.
     branches: BTreeSet<Box<str>>,
 }
 
+impl Leg {
+    /// The exchange answers with another tag: after a restart an INVITE that is repeated is a new
+    /// call, whatever became of the first.
+    fn begin_again(&mut self, tag: &str) {
+        if &*self.tag != tag {
+            self.tag = tag.into();
+            self.answered_at = None;
+            self.over_at = None;
+            self.bye_received = None;
+            self.bye_sent = None;
+            self.final_status = None;
+        }
+    }
+}
+
 impl Observer {
     /// The exchange is about to be given this message.
     pub(super) fn received(&mut self, now: Time, bytes: &[u8]) {
-        let Ok(message) = Message::parse(bytes) else { return };
-        let (Ok(call_id), Ok(cseq)) = (message.call_id(), message.cseq()) else { return };
+        let Ok(message) = Message::parse(bytes) else {
+            return;
+        };
+        let (Ok(call_id), Ok(cseq)) = (message.call_id(), message.cseq()) else {
+            return;
+        };
         let has_tag = message.to().is_ok_and(|to| to.tag().is_some());
         self.count(&message, has_tag);
         if message.is_request() && message.method() == Method::Invite && !has_tag {
@@ -62,7 +83,9 @@ impl Observer {
                 leg.over_at = None;
             }
         }
-        let Some(leg) = self.legs.get_mut(call_id) else { return };
+        let Some(leg) = self.legs.get_mut(call_id) else {
+            return;
+        };
         leg.last_at = now;
         if message.method() == Method::Cancel && message.is_request() && leg.incoming {
             leg.cancelled_at.get_or_insert(now);
@@ -103,9 +126,15 @@ impl Observer {
     pub(super) fn sent(&mut self, now: Time, bytes: &[u8]) {
         let message = match Message::parse(bytes) {
             Ok(message) => message,
-            Err(error) => return self.complaints.push(format!("it sends no message: {error}")),
+            Err(error) => {
+                return self
+                    .complaints
+                    .push(format!("it sends no message: {error}"));
+            }
         };
-        let (Ok(call_id), Ok(cseq)) = (message.call_id(), message.cseq()) else { return };
+        let (Ok(call_id), Ok(cseq)) = (message.call_id(), message.cseq()) else {
+            return;
+        };
         self.note_media(call_id, message.body());
         match message.status() {
             Some(status) => self.response_sent(now, call_id, status, &message),
@@ -123,13 +152,23 @@ impl Observer {
     fn response_sent(&mut self, now: Time, call_id: &str, status: u16, response: &Message<'_>) {
         let Ok(cseq) = response.cseq() else { return };
         if cseq.method == Method::Invite && status >= 200 {
-            let branch = response.top_via().ok().and_then(|via| via.branch()).unwrap_or("");
+            let branch = response
+                .top_via()
+                .ok()
+                .and_then(|via| via.branch())
+                .unwrap_or("");
             let tag = response.to().ok().and_then(|to| to.tag()).unwrap_or("");
             let finals = self.finals.entry(branch.into()).or_default();
             finals.insert((status, tag.into()));
         }
-        let Some(leg) = self.legs.get_mut(call_id) else { return };
+        let Some(leg) = self.legs.get_mut(call_id) else {
+            return;
+        };
         leg.last_at = now;
+        if cseq.method == Method::Invite && leg.incoming && status > 100 {
+            let tag = response.to().ok().and_then(|to| to.tag()).unwrap_or("");
+            leg.begin_again(tag);
+        }
         match (cseq.method, status) {
             // What was refused before a restart may be tried again after it.
             (Method::Invite, 101..=199) if leg.incoming && leg.answered_at.is_none() => {
@@ -159,9 +198,15 @@ impl Observer {
 
     fn request_sent(&mut self, now: Time, call_id: &str, request: &Message<'_>) {
         let Ok(cseq) = request.cseq() else { return };
-        let branch = request.top_via().ok().and_then(|via| via.branch()).unwrap_or("");
+        let branch = request
+            .top_via()
+            .ok()
+            .and_then(|via| via.branch())
+            .unwrap_or("");
         let remote = request.to().ok().and_then(|to| to.tag()).unwrap_or("");
-        let Some(leg) = self.legs.get_mut(call_id) else { return };
+        let Some(leg) = self.legs.get_mut(call_id) else {
+            return;
+        };
         leg.last_at = now;
         let has_said_bye = leg.bye_sent.is_some();
         match request.method() {
@@ -184,7 +229,13 @@ impl Observer {
         if !leg.branches.insert(branch.into()) {
             return;
         }
-        let last = leg.sent_cseq.entry(remote.into()).or_insert(0);
+        let local = request
+            .from()
+            .ok()
+            .and_then(|from| from.tag())
+            .unwrap_or("");
+        let dialog = format!("{local} {remote}").into();
+        let last = leg.sent_cseq.entry(dialog).or_insert(0);
         // What is sent to an answer that nobody remembers has no number to build on.
         let unknown = cseq.number == *last || has_said_bye || self.has_restarted;
         let forgotten = request.method() == Method::Bye && unknown;
@@ -209,6 +260,7 @@ impl Observer {
             final_status: None,
             last_at: now,
             invite_cseq: 0,
+            tag: "".into(),
             sent_cseq: BTreeMap::new(),
             branches: BTreeSet::new(),
         })
@@ -218,9 +270,14 @@ impl Observer {
         if body.is_empty() {
             return;
         }
-        let Ok(parsed) = SessionDescription::parse(body) else { return };
+        let Ok(parsed) = SessionDescription::parse(body) else {
+            return;
+        };
         for address in parsed.media().iter().filter_map(|media| media.address()) {
-            self.media.entry(address).or_default().insert(call_id.into());
+            self.media
+                .entry(address)
+                .or_default()
+                .insert(call_id.into());
         }
     }
 
@@ -231,9 +288,15 @@ impl Observer {
 
     /// INVITEs that have got more than one final response: their branches, with the statuses.
     pub(super) fn answered_twice(&self) -> impl Iterator<Item = (&str, Vec<u16>)> {
-        self.finals.iter().filter(|(_, finals)| finals.len() > 1).map(|(branch, finals)| {
-            (&**branch, finals.iter().map(|(status, _)| *status).collect())
-        })
+        self.finals
+            .iter()
+            .filter(|(_, finals)| finals.len() > 1)
+            .map(|(branch, finals)| {
+                (
+                    &**branch,
+                    finals.iter().map(|(status, _)| *status).collect(),
+                )
+            })
     }
 
     /// When the legs that were told this address were over, if all of them are.
@@ -244,10 +307,16 @@ impl Observer {
 
     /// The Call-ID of a message, for the trace.
     pub(super) fn title(bytes: &[u8]) -> String {
-        let Ok(message) = Message::parse(bytes) else { return "no message".to_owned() };
+        let Ok(message) = Message::parse(bytes) else {
+            return "no message".to_owned();
+        };
         let cseq = message.value(Name::CSeq).unwrap_or("");
         let call_id = message.value(Name::CallId).unwrap_or("");
-        let branch = message.top_via().ok().and_then(|via| via.branch()).unwrap_or("");
+        let branch = message
+            .top_via()
+            .ok()
+            .and_then(|via| via.branch())
+            .unwrap_or("");
         let tail = branch.len().saturating_sub(5);
         let branch = branch.get(tail..).unwrap_or("");
         let body = fernamt_exchange::journal::body_summary(message.body());

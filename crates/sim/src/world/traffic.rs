@@ -50,7 +50,10 @@ impl World {
             Some(ended) => now.since(ended) < GHOST,
             None => true,
         };
-        self.phones.iter().filter(|phone| !phone.gone).any(|phone| phone.calls.iter().any(going))
+        self.phones
+            .iter()
+            .filter(|phone| !phone.gone)
+            .any(|phone| phone.calls.iter().any(going))
     }
 
     /// Every phone that is in a call, or was a moment ago, sends a packet.
@@ -79,8 +82,12 @@ impl World {
 
     fn packet_of(&mut self, name_of: CallName) {
         let now = self.now.time;
-        let Some((phone, call)) = self.call(name_of) else { return };
-        let Some(negotiated) = &call.negotiated else { return };
+        let Some((phone, call)) = self.call(name_of) else {
+            return;
+        };
+        let Some(negotiated) = &call.negotiated else {
+            return;
+        };
         let is_ghost = call.stage == Stage::Over;
         // A phone that is in another call has stopped, or its old stream would be taken for the new.
         let is_busy = phone.calls.iter().any(PhoneCall::is_up);
@@ -129,7 +136,9 @@ impl World {
         let peer = self.call(from).and_then(|(_, call)| call.peer);
         let answered = self.call(from).is_some_and(|(_, call)| call.is_up());
         if answered && owner.is_some() && owner != peer {
-            self.breach(format!("{from:?} sends directly to {owner:?} and talks to {peer:?}"));
+            self.breach(format!(
+                "{from:?} sends directly to {owner:?} and talks to {peer:?}"
+            ));
         }
     }
 
@@ -146,14 +155,22 @@ impl World {
 
     /// A packet comes out of the media plane.
     fn heard(&mut self, from: CallName, heard: SocketAddr) {
-        let Some(owner) = self.owner_of(heard) else { return };
-        let Some((_, call)) = self.call(from) else { return };
+        let Some(owner) = self.owner_of(heard) else {
+            return;
+        };
+        let Some((_, call)) = self.call(from) else {
+            return;
+        };
         let peer = call.peer;
         let is_echo = owner == from && peer.is_none();
         // A phone that was heard before the answer may have left since, and another one answered.
-        let is_there = peer.and_then(|peer| self.call(peer)).is_some_and(|(_, it)| it.is_up());
+        let is_there = peer
+            .and_then(|peer| self.call(peer))
+            .is_some_and(|(_, it)| it.is_up());
         if is_there && peer != Some(owner) && call.is_calm() && self.is_calm_for(from) {
-            return self.breach(format!("{from:?} talks to {peer:?} and is heard by {owner:?}"));
+            return self.breach(format!(
+                "{from:?} talks to {peer:?} and is heard by {owner:?}"
+            ));
         }
         if is_echo || peer == Some(owner) {
             self.report.counts.packets += 1;
@@ -167,13 +184,18 @@ impl World {
         let (_, other) = self.call(peer)?;
         let mutual = other.peer == Some(from);
         let calm = self.is_calm_for(from) && self.is_calm_for(peer);
-        let receives = other.negotiated.as_ref().is_some_and(|it| it.direction.receives());
+        let receives = other
+            .negotiated
+            .as_ref()
+            .is_some_and(|it| it.direction.receives());
         (mutual && calm && receives).then_some(peer)
     }
 
     /// Whether nothing has happened for long enough that both sides must have the same idea.
     fn is_calm_for(&self, name_of: CallName) -> bool {
-        let Some((phone, call)) = self.call(name_of) else { return false };
+        let Some((phone, call)) = self.call(name_of) else {
+            return false;
+        };
         let margin = match self.is_fair() {
             true => MARGIN_FAIR,
             false => MARGIN_FOUL,
@@ -194,9 +216,15 @@ impl World {
 
     /// No leg outlives its peer by more than a bound.
     fn check_peer_is_there(&mut self, name_of: CallName) {
-        let Some((phone, call)) = self.call(name_of) else { return };
-        let Some(peer) = call.peer.filter(|_| call.stage == Stage::Talking) else { return };
-        let Some((_, other)) = self.call(peer) else { return };
+        let Some((phone, call)) = self.call(name_of) else {
+            return;
+        };
+        let Some(peer) = call.peer.filter(|_| call.stage == Stage::Talking) else {
+            return;
+        };
+        let Some((_, other)) = self.call(peer) else {
+            return;
+        };
         // Who only rang, and was heard before somebody else answered, is no peer.
         if other.stage == Stage::Over && other.established_at.is_none() {
             return;
@@ -213,13 +241,17 @@ impl World {
         let since = self.now.time.since(ended);
         if since > bound && since < bound + INTERVAL + INTERVAL {
             let who = name(phone);
-            self.breach(format!("{who} {name_of:?} is still in a call with {peer:?}, gone since {ended}"));
+            self.breach(format!(
+                "{who} {name_of:?} is still in a call with {peer:?}, gone since {ended}"
+            ));
         }
     }
 
     /// An INVITE gets its final response in time.
     fn check_caller_is_answered(&mut self, name_of: CallName) {
-        let Some((phone, call)) = self.call(name_of) else { return };
+        let Some((phone, call)) = self.call(name_of) else {
+            return;
+        };
         if call.stage != Stage::Calling || call.given_up_at.is_some() || !self.is_fair() {
             return;
         }
@@ -228,7 +260,9 @@ impl World {
         let since = self.now.time.since(call.begun_at);
         if since > bound && since < bound + INTERVAL + INTERVAL {
             let who = name(phone);
-            self.breach(format!("{who} {name_of:?} is calling and has no final response"));
+            self.breach(format!(
+                "{who} {name_of:?} is calling and has no final response"
+            ));
         }
     }
 }

@@ -22,7 +22,8 @@ impl World {
             match output {
                 PhoneOutput::Send { flow, bytes } => self.phone_sends(phone, flow, bytes),
                 PhoneOutput::Later { after, action } => {
-                    self.queue.push(self.now.time + after, Event::Phone { phone, action });
+                    self.queue
+                        .push(self.now.time + after, Event::Phone { phone, action });
                 }
                 PhoneOutput::Complaint(what) => {
                     self.breach(format!("{}: {what}", name(&self.phones[phone])));
@@ -50,14 +51,23 @@ impl World {
                     connection: None,
                 };
                 let bytes = Arc::clone(&bytes);
-                self.queue.push(at, Event::ToExchange { phone: Some(phone), flow, bytes });
+                self.queue.push(
+                    at,
+                    Event::ToExchange {
+                        phone: Some(phone),
+                        flow,
+                        bytes,
+                    },
+                );
             }
             return;
         }
         let Some(connection) = self.connection_for(phone, &flow) else {
             return self.trace_sent(phone, "──▶", &bytes, 0);
         };
-        let Some(at) = self.network.bytes(now, connection, Way::ToExchange) else { return };
+        let Some(at) = self.network.bytes(now, connection, Way::ToExchange) else {
+            return;
+        };
         let remote = self.network.connection(connection).map(|it| it.remote);
         self.trace_sent(phone, "══▶", &bytes, 1);
         if let Some(remote) = remote {
@@ -67,13 +77,22 @@ impl World {
                 remote,
                 connection: Some(connection),
             };
-            self.queue.push(at, Event::ToExchange { phone: Some(phone), flow, bytes });
+            self.queue.push(
+                at,
+                Event::ToExchange {
+                    phone: Some(phone),
+                    flow,
+                    bytes,
+                },
+            );
         }
     }
 
     /// The connection that a message of a phone takes; opened where there is none.
     fn connection_for(&mut self, phone: usize, flow: &Flow) -> Option<ConnectionId> {
-        let named = flow.connection.filter(|id| self.network.connection(*id).is_some());
+        let named = flow
+            .connection
+            .filter(|id| self.network.connection(*id).is_some());
         let own = self.phones[phone].connection;
         let own = own.filter(|id| self.network.connection(*id).is_some());
         if named.or(own).is_some() {
@@ -105,17 +124,31 @@ impl World {
             return self.exchange_sends_on_stream(shard, flow, bytes);
         }
         let exchange: SocketAddr = EXCHANGE.parse().expect("an address");
-        let phone = self.phones.iter().position(|phone| phone.public == flow.remote);
+        let phone = self
+            .phones
+            .iter()
+            .position(|phone| phone.public == flow.remote);
         self.observer.sent(now, &bytes);
         self.report_observed();
         let Some(phone) = phone else {
             if flow.remote == exchange {
                 let at = now + core::time::Duration::from_micros(100);
                 self.trace(|| format!("exchange ──▶ itself  {}", Observer::title(&bytes)));
-                return self.queue.push(at, Event::ToExchange { phone: None, flow, bytes });
+                return self.queue.push(
+                    at,
+                    Event::ToExchange {
+                        phone: None,
+                        flow,
+                        bytes,
+                    },
+                );
             }
             return self.trace(|| {
-                format!("exchange ──▶ {}, where nobody is  {}", flow.remote, Observer::title(&bytes))
+                format!(
+                    "exchange ──▶ {}, where nobody is  {}",
+                    flow.remote,
+                    Observer::title(&bytes)
+                )
             });
         };
         let arrivals = self.network.datagram(now, phone);
@@ -127,7 +160,14 @@ impl World {
             connection: None,
         };
         for at in arrivals {
-            self.queue.push(at, Event::ToPhone { phone, flow, bytes: Arc::clone(&bytes) });
+            self.queue.push(
+                at,
+                Event::ToPhone {
+                    phone,
+                    flow,
+                    bytes: Arc::clone(&bytes),
+                },
+            );
         }
     }
 
@@ -154,11 +194,17 @@ impl World {
         let Some((connection, phone, at)) = sent else {
             self.observer.sent(now, &bytes);
             self.trace(|| {
-                format!("exchange ══▶ {} has no way  {}", flow.remote, Observer::title(&bytes))
+                format!(
+                    "exchange ══▶ {} has no way  {}",
+                    flow.remote,
+                    Observer::title(&bytes)
+                )
             });
             let after = self.random.millis(1, 200);
             let epoch = self.epoch;
-            return self.queue.push(now + after, Event::SendFailed { epoch, shard, flow });
+            return self
+                .queue
+                .push(now + after, Event::SendFailed { epoch, shard, flow });
         };
         self.observer.sent(now, &bytes);
         self.report_observed();
@@ -177,7 +223,10 @@ impl World {
         if self.shards.is_empty() {
             return;
         }
-        if flow.connection.is_some_and(|id| self.network.connection(id).is_none()) {
+        if flow
+            .connection
+            .is_some_and(|id| self.network.connection(id).is_none())
+        {
             return;
         }
         self.report.counts.messages += 1;
@@ -187,17 +236,25 @@ impl World {
         let shard = usize::from(Exchange::shard_of(bytes, shards));
         self.trace(|| {
             let from = phone.map_or("itself".to_owned(), |phone| format!("phone {phone}"));
-            format!("                  [{shard}] gets {}  from {from}", Observer::title(bytes))
+            format!(
+                "                  [{shard}] gets {}  from {from}",
+                Observer::title(bytes)
+            )
         });
         self.give(shard, Input::Message { flow, bytes });
     }
 
     /// Closes a connection on both sides.
     pub(super) fn close_connection(&mut self, connection: ConnectionId) {
-        let Some(closed) = self.network.close(connection) else { return };
+        let Some(closed) = self.network.close(connection) else {
+            return;
+        };
         let after = self.random.millis(1, 300);
         let phone = closed.phone;
-        self.queue.push(self.now.time + after, Event::Disconnected { phone, connection });
+        self.queue.push(
+            self.now.time + after,
+            Event::Disconnected { phone, connection },
+        );
         self.location.connection_closed(connection);
         for shard in 0..self.shards.len() {
             self.give(shard, Input::ConnectionClosed { connection });
@@ -229,7 +286,10 @@ impl World {
                 1 => "",
                 _ => "  (twice)",
             };
-            format!("{name:<8} {arrow} exchange  {}{fate}", Observer::title(bytes))
+            format!(
+                "{name:<8} {arrow} exchange  {}{fate}",
+                Observer::title(bytes)
+            )
         });
     }
 
