@@ -161,7 +161,7 @@ fn speech_of_two_devices_with_direct_media_does_not_pass_the_exchange() {
         let journal = exchange.journal(&record.call);
         let has_media = journal
             .iter()
-            .any(|line| line["event"].get("Media").is_some());
+            .any(|line| line["event"].get("media").is_some());
         let passed = record.callee.as_deref() == Some("carl");
         assert_eq!(has_media, passed, "{journal:?}");
     }
