@@ -487,7 +487,7 @@ impl Exchange {
     }
 
     /// Does something with a leg that still exists.
-    fn with_leg<T>(
+    pub(crate) fn with_leg<T>(
         &mut self,
         id: LegId,
         what: impl FnOnce(&mut SipLeg, &mut Context<'_>) -> T,

@@ -74,6 +74,8 @@ pub(crate) struct Stack {
     pub(crate) events: VecDeque<(LegId, LegEvent)>,
     /// Which leg has which of our dialog tags.
     pub(crate) tags: HashMap<u64, LegId>,
+    /// Calling legs of calls that were picked up, by Call-ID, until their ACK has been seen.
+    pub(crate) resumed_calls: HashMap<Box<str>, LegId>,
     /// Which call has which endpoint.
     pub(crate) endpoints: HashMap<EndpointId, CallSlot>,
     pub(crate) askers: HashMap<QuestionId, Asker>,
@@ -105,6 +107,7 @@ impl Stack {
             outputs: VecDeque::new(),
             events: VecDeque::new(),
             tags: HashMap::new(),
+            resumed_calls: HashMap::new(),
             endpoints: HashMap::new(),
             askers: HashMap::new(),
             scratch: Vec::with_capacity(2048),

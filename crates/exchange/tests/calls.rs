@@ -455,3 +455,25 @@ fn rtcp_keeps_a_port_of_its_own() {
         .collect();
     assert_eq!(rtcp, [(4000, Some(4001)), (5000, Some(5001))]);
 }
+
+#[test]
+fn an_invite_that_is_repeated_after_a_crash_gets_the_same_answer_again() {
+    let mut rig = Rig::new();
+    let (mut anna, bert) = two_phones(&mut rig);
+    let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", OFFER);
+    let invite = bert.expect(&mut rig, "INVITE");
+    bert.respond(&mut rig, &invite, "200 OK", "", ANSWER);
+    rig.crash(rig::config());
+    let first = anna.expect(&mut rig, "SIP/2.0 200");
+    anna.send(&mut rig, &sent);
+    assert_eq!(anna.expect(&mut rig, "SIP/2.0 200"), first);
+    bert.expect_nothing(&mut rig);
+    rig.pass(Duration::from_millis(600));
+    assert_eq!(anna.expect(&mut rig, "SIP/2.0 200"), first);
+    let mut talk = anna.talk_as_caller(&sent, &first);
+    let ack = anna.in_dialog(&mut talk, "ACK", "", "");
+    anna.send(&mut rig, &ack);
+    rig.pass(Duration::from_secs(10));
+    anna.expect_nothing(&mut rig);
+    assert_eq!(rig.exchange.call_count(), 1);
+}

@@ -124,7 +124,8 @@ fn resume(
             call: slot,
             leg: number,
         };
-        let sip = SipLeg::resume(stack, id, leg.sip).ok_or(RecoverError::Exists)?;
+        let talked = stack.now.unix.since(answered);
+        let sip = SipLeg::resume(stack, id, leg.sip, talked).ok_or(RecoverError::Exists)?;
         resumed.push(Leg {
             sip,
             role: leg.role,

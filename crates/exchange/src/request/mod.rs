@@ -60,6 +60,9 @@ impl Exchange {
         if self.stack.transactions.is_merged(request) || self.has_been_here(request) {
             return self.respond_stateless(flow, request, 482, |_| {});
         }
+        if self.belongs_to_resumed_call(request) {
+            return;
+        }
         match request.method() {
             Method::Options => return self.respond_to_options(flow, request),
             Method::Register | Method::Invite | Method::Message => {}
@@ -92,6 +95,19 @@ impl Exchange {
             return self.respond_stateless(flow, request, 483, |_| {});
         }
         self.authenticate(flow, request);
+    }
+
+    /// Whether this is the INVITE of a call that was picked up after a restart, sent once more by a
+    /// caller who has not heard the answer.
+    fn belongs_to_resumed_call(&mut self, request: &Message<'_>) -> bool {
+        if request.method() != Method::Invite || self.stack.resumed_calls.is_empty() {
+            return false;
+        }
+        let call_id = request.call_id().unwrap_or_default();
+        let Some(id) = self.stack.resumed_calls.get(call_id).copied() else {
+            return false;
+        };
+        self.with_leg(id, |leg, cx| leg.is_repeated_invite(cx, request)) == Some(true)
     }
 
     /// Whether a proxy has sent us a request that came from us.

@@ -136,6 +136,7 @@ impl SipLeg {
             session: None,
             described: None,
             informations: Vec::new(),
+            unconfirmed: None,
             answered: false,
         })
     }
@@ -402,6 +403,7 @@ impl SipLeg {
     /// The ACK to our 2xx, or to the 2xx of a re-INVITE.
     pub(crate) fn acknowledged(&mut self, cx: &mut Context<'_>, ack: &Message<'_>) {
         let description: Option<Description> = (!ack.body().is_empty()).then(|| ack.body().into());
+        self.confirm_answer(cx.stack);
         if let Phase::AwaitingAck(awaiting) = &self.phase {
             cx.stack.transactions.acknowledged(awaiting.server);
             let (own_offer, release) = (awaiting.own_offer, awaiting.release);

@@ -15,6 +15,7 @@ mod request;
 mod session;
 mod state;
 pub(crate) mod transaction_use;
+mod unconfirmed;
 mod write;
 
 use fernamt_sip::dialog::Dialog;
@@ -34,6 +35,7 @@ pub(crate) use release::let_go;
 use session::Session;
 pub(crate) use session::policy;
 pub(crate) use state::SipLegState;
+use unconfirmed::Unconfirmed;
 pub(crate) use write::{ALLOWED, Branch, Tag, parse_tag};
 
 /// A SIP leg.
@@ -55,6 +57,8 @@ pub(crate) struct SipLeg {
     /// What we last told the peer about our media.
     described: Option<Description>,
     informations: Vec<PendingInformation>,
+    /// After a restart: the 2xx whose ACK has not been seen.
+    unconfirmed: Option<Unconfirmed>,
     /// The 2xx has been sent or received.
     answered: bool,
 }
@@ -116,6 +120,8 @@ pub(crate) enum LegTimer {
     SessionExpiry,
     /// Offer again after both sides had offered at once.
     OfferAgain,
+    /// Send the 2xx again that a restart may have kept from the caller.
+    AnswerAgain,
 }
 
 impl SipLeg {
@@ -186,6 +192,7 @@ impl SipLeg {
         if let Some(mut session) = self.session.take() {
             session.stop(cx.stack);
         }
+        self.confirm_answer(cx.stack);
         cx.stack.tags.remove(&self.tag);
         cx.stack.emit(self.id, super::LegEvent::Finished);
     }

@@ -117,6 +117,7 @@ impl SipLeg {
             session: None,
             described: None,
             informations: Vec::new(),
+            unconfirmed: None,
             answered: false,
         }
     }

@@ -205,6 +205,7 @@ impl SipLeg {
             LegTimer::Refresh => self.refresh_session(cx),
             LegTimer::SessionExpiry => self.session_expired(cx),
             LegTimer::OfferAgain => self.offer_again(cx),
+            LegTimer::AnswerAgain => self.answer_again(cx),
         }
     }
 }

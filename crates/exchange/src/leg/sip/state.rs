@@ -1,5 +1,6 @@
 //! A confirmed SIP leg as a plain value that can be written down and picked up again.
 
+use core::time::Duration;
 use std::net::SocketAddr;
 
 use fernamt_sip::dialog::Dialog;
@@ -8,7 +9,6 @@ use fernamt_sip::transport::{Flow, Transport};
 use serde::{Deserialize, Serialize};
 
 use super::{Abilities, Phase, SipLeg};
-use crate::interface::Output;
 use crate::leg::{Description, LegId};
 use crate::stack::Stack;
 
@@ -55,14 +55,21 @@ impl SipLeg {
     }
 
     /// Picks a leg up; `None` when its tag is taken, which would be another copy of the same call.
-    pub(crate) fn resume(stack: &mut Stack, id: LegId, state: SipLegState) -> Option<SipLeg> {
+    ///
+    /// `talked` is for how long the call has been answered.
+    pub(crate) fn resume(
+        stack: &mut Stack,
+        id: LegId,
+        state: SipLegState,
+        talked: Duration,
+    ) -> Option<SipLeg> {
         if stack.tags.contains_key(&state.tag) {
             return None;
         }
         stack.tags.insert(state.tag, id);
         let mut dialog = state.dialog;
         if let Some(dialog) = &mut dialog {
-            dialog.local_cseq = dialog.local_cseq.saturating_add(CSEQ_GAP);
+            dialog.local_cseq = dialog.local_cseq.saturating_add(cseq_gap(talked));
             dialog.confirm();
         }
         let flow = Flow {
@@ -84,15 +91,11 @@ impl SipLeg {
             session: None,
             described: state.described,
             informations: Vec::new(),
+            unconfirmed: None,
             answered: true,
         };
         if let Some((remote, bytes)) = state.answer {
-            // A caller that has it already acknowledges it once more.
-            stack.outputs.push_back(Output::Send {
-                flow: Flow { remote, ..flow },
-                server_name: None,
-                bytes: bytes.into(),
-            });
+            leg.resume_answer(stack, remote, bytes);
         }
         if let Some(agreed) = state.session {
             leg.resume_session(stack, agreed);
@@ -101,6 +104,16 @@ impl SipLeg {
     }
 }
 
-/// Requests of ours that may have been sent after the state was written; the next CSeq must be
-/// higher than theirs.
-const CSEQ_GAP: u32 = 1000;
+/// Requests of ours may have been sent after the state was written, and also by a process that has
+/// picked up the same state and could not write it again; the next CSeq must be higher than theirs.
+/// So the gap grows with time.
+fn cseq_gap(talked: Duration) -> u32 {
+    let seconds = u32::try_from(talked.as_secs()).unwrap_or(u32::MAX);
+    seconds
+        .saturating_add(1)
+        .saturating_mul(1000)
+        .min(MAX_CSEQ_GAP)
+}
+
+/// CSeq numbers end at 2**31 (RFC 3261 section 8.1.1.5).
+const MAX_CSEQ_GAP: u32 = 1 << 28;
