@@ -165,7 +165,8 @@ impl Observer {
             return;
         };
         leg.last_at = now;
-        if cseq.method == Method::Invite && leg.incoming && status > 100 {
+        let is_setup = cseq.method == Method::Invite && cseq.number == leg.invite_cseq;
+        if is_setup && leg.incoming && status > 100 && self.has_restarted {
             let tag = response.to().ok().and_then(|to| to.tag()).unwrap_or("");
             leg.begin_again(tag);
         }
