@@ -11,7 +11,7 @@
 //! an exchange reaches them only through [`interface::Question`].
 #![forbid(unsafe_code)]
 
-pub mod call;
+mod call;
 mod calls;
 pub mod cause;
 pub mod config;
@@ -27,4 +27,5 @@ mod request;
 pub mod routing;
 mod stack;
 
+pub use call::RecoverError;
 pub use exchange::Exchange;

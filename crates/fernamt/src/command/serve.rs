@@ -40,7 +40,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Listen for SIP here, on UDP and TCP [default: 0.0.0.0:5060 and [::]:5060]
+    /// Listen for SIP here, on UDP and TCP; without it on port 5060 of all addresses
     ///
     /// May be given several times. TLS takes the next port (5061 beside 5060), WebSocket the port
     /// 3 above (5063) and secure WebSocket the port 4 above (5064), where they are free; the

@@ -25,7 +25,7 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
 /// Writes `text` as it is to standard output.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub(crate) fn raw(text: &str) -> Result<(), Failure> {
     write_out(&[text])
 }
@@ -33,7 +33,7 @@ pub(crate) fn raw(text: &str) -> Result<(), Failure> {
 /// Writes a value as indented JSON.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> Result<(), Failure> {
     line(&serde_json::to_string_pretty(value)?)
 }
