@@ -16,9 +16,9 @@ use crate::scenario::Incident;
 /// Something that happens. What is for an exchange names its life, and is lost with it.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A message arrives at the exchange; `phone` sent it, unless the exchange itself did.
+    /// A message of a phone arrives at the exchange.
     ToExchange {
-        phone: Option<usize>,
+        phone: usize,
         flow: Flow,
         bytes: Arc<[u8]>,
     },

@@ -32,7 +32,7 @@ pub(super) struct Leg {
     pub(super) incoming: bool,
     /// When the exchange received the 2xx, or sent it.
     pub(super) answered_at: Option<Time>,
-    /// The first 2xx that was sent or received repeats itself; this one ends it.
+    /// When it ended: by BYE or CANCEL either way, or by a refusal.
     pub(super) over_at: Option<Time>,
     /// When the phone's BYE was received and accepted.
     pub(super) bye_received: Option<Time>,

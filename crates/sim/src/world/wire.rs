@@ -51,14 +51,8 @@ impl World {
                     connection: None,
                 };
                 let bytes = Arc::clone(&bytes);
-                self.queue.push(
-                    at,
-                    Event::ToExchange {
-                        phone: Some(phone),
-                        flow,
-                        bytes,
-                    },
-                );
+                self.queue
+                    .push(at, Event::ToExchange { phone, flow, bytes });
             }
             return;
         }
@@ -77,14 +71,8 @@ impl World {
                 remote,
                 connection: Some(connection),
             };
-            self.queue.push(
-                at,
-                Event::ToExchange {
-                    phone: Some(phone),
-                    flow,
-                    bytes,
-                },
-            );
+            self.queue
+                .push(at, Event::ToExchange { phone, flow, bytes });
         }
     }
 
@@ -132,16 +120,8 @@ impl World {
         self.report_observed();
         let Some(phone) = phone else {
             if flow.remote == exchange {
-                let at = now + core::time::Duration::from_micros(100);
-                self.trace(|| format!("exchange ──▶ itself  {}", Observer::title(&bytes)));
-                return self.queue.push(
-                    at,
-                    Event::ToExchange {
-                        phone: None,
-                        flow,
-                        bytes,
-                    },
-                );
+                let what = Observer::title(&bytes);
+                return self.breach(format!("the exchange sends to itself: {what}"));
             }
             return self.trace(|| {
                 format!(
@@ -219,7 +199,7 @@ impl World {
     }
 
     /// A message arrives at the exchange.
-    pub(super) fn arrives(&mut self, phone: Option<usize>, flow: Flow, bytes: &Arc<[u8]>) {
+    pub(super) fn arrives(&mut self, phone: usize, flow: Flow, bytes: &Arc<[u8]>) {
         if self.shards.is_empty() {
             return;
         }
@@ -235,9 +215,8 @@ impl World {
         let shards = self.scenario.shards;
         let shard = usize::from(Exchange::shard_of(bytes, shards));
         self.trace(|| {
-            let from = phone.map_or("itself".to_owned(), |phone| format!("phone {phone}"));
             format!(
-                "                  [{shard}] gets {}  from {from}",
+                "                  [{shard}] gets {}  from phone {phone}",
                 Observer::title(bytes)
             )
         });
