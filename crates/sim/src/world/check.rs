@@ -14,6 +14,10 @@ use crate::phone::{Outcome, Stage};
 /// How wrong a duration may be after a crash.
 const ALLOWED_ERROR: Duration = Duration::from_secs(1);
 
+/// How long a call may go on after the exchange was killed when its release was not on disk: until
+/// the exchange runs again, has repeated its answer, and has asked both sides whether they are there.
+const FORGOTTEN: Duration = Duration::from_secs(100);
+
 /// How long an answer may wait for its ACK.
 const UNCONFIRMED: Duration = Duration::from_secs(33);
 
@@ -246,7 +250,11 @@ impl World {
         let end = ends.min();
         let by_exchange = record.released_by == Releaser::Exchange;
         let allowed = match end.is_some_and(|end| self.is_release_forgotten(end)) {
-            true => self.forgotten_release_is_found_within(),
+            true => {
+                self.last_killed_before(record.end)
+                    .since(end.unwrap_or_default())
+                    + FORGOTTEN
+            }
             // Who has not confirmed the answer is told as soon as it has, or has not in time.
             false if by_exchange => allowed.max(UNCONFIRMED),
             false => allowed,
@@ -286,9 +294,11 @@ impl World {
         }
     }
 
-    /// How long a call may go on whose release was not on disk when the exchange was killed.
-    fn forgotten_release_is_found_within(&self) -> Duration {
-        Duration::from_secs(self.scenario.session_seconds.max(1800) + 100)
+    /// When the exchange was killed for the last time before this.
+    fn last_killed_before(&self, end: UnixTime) -> Time {
+        let end = self.now.time_at(end);
+        let killed = self.killed_at.iter().filter(|killed| **killed <= end);
+        killed.max().copied().unwrap_or_default()
     }
 
     /// Whether one of the phones had hung up when the exchange released the call.
