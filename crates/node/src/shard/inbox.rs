@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
 
 use fernamt_exchange::exchange::CallSummary;
 use fernamt_exchange::interface::{Answer, Command, QuestionId, Ticket};
@@ -143,25 +143,35 @@ impl Inbox {
 }
 
 /// The inboxes of all shards, by number.
-pub(crate) struct Inboxes(Vec<Inbox>);
+pub(crate) struct Inboxes {
+    inboxes: Vec<Inbox>,
+    /// Where the shards meet before the first of them reads a socket.
+    start: Barrier,
+}
 
 impl Inboxes {
     /// Makes `count` inboxes.
     pub(crate) fn new(count: u16) -> io::Result<Inboxes> {
-        (0..count.max(1))
+        let inboxes = (0..count.max(1))
             .map(|_| Inbox::new())
-            .collect::<io::Result<_>>()
-            .map(Inboxes)
+            .collect::<io::Result<Vec<Inbox>>>()?;
+        let start = Barrier::new(inboxes.len());
+        Ok(Inboxes { inboxes, start })
     }
 
     /// How many shards there are.
     pub(crate) fn shards(&self) -> u16 {
-        u16::try_from(self.0.len()).unwrap_or(u16::MAX)
+        u16::try_from(self.inboxes.len()).unwrap_or(u16::MAX)
+    }
+
+    /// Waits until every shard has come here.
+    pub(crate) fn wait_for_all(&self) {
+        self.start.wait();
     }
 
     /// The inbox of a shard.
     pub(crate) fn get(&self, shard: u16) -> Option<&Inbox> {
-        self.0.get(usize::from(shard))
+        self.inboxes.get(usize::from(shard))
     }
 
     /// Puts one thing into the inbox of a shard.
@@ -173,7 +183,7 @@ impl Inboxes {
 
     /// Puts something into every inbox.
     pub(crate) fn push_all(&self, mut item: impl FnMut() -> Item) {
-        for inbox in &self.0 {
+        for inbox in &self.inboxes {
             inbox.push(item());
         }
     }

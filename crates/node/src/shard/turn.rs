@@ -128,6 +128,8 @@ impl<C: Core> Shard<C> {
         let mut receive = ReceiveBatch::new();
         self.take_inbox();
         self.flush();
+        // A new call must not get a media port that a call of another shard is about to take up again.
+        self.inboxes.wait_for_all();
         let mut events = Vec::with_capacity(self.outbox.sockets().len() + 1);
         let mut last_turn = Time::ZERO;
         let mut busy = false;
