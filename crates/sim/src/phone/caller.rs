@@ -164,7 +164,8 @@ impl Phone {
             return;
         }
         if found.stage != Stage::Calling {
-            if (200..300).contains(&status) {
+            // When our call is over and the exchange was killed, a late copy is a new call to it.
+            if (200..300).contains(&status) && found.stage != Stage::Over {
                 self.complain("a second answer to one INVITE".to_owned());
             }
             return;

@@ -182,7 +182,11 @@ impl SipLeg {
         cx: &mut Context<'_>,
         description: Option<Description>,
     ) {
-        if self.own.is_some() || self.asked.is_some() || self.is_refreshing_by_invite() {
+        // Without its ACK the peer may not have our 2xx: an INVITE that overtakes it would be of a dialog
+        // that the peer does not know.
+        let unconfirmed = matches!(self.phase, Phase::AwaitingAck(_));
+        let changing = self.own.is_some() || self.asked.is_some();
+        if unconfirmed || changing || self.is_refreshing_by_invite() {
             return cx
                 .stack
                 .emit(self.id, LegEvent::OfferRefused { status: 491 });
