@@ -97,6 +97,8 @@ impl Rig {
                 .collect(),
             ha1: Ha1::new(user, "fernamt", &format!("secret-{user}")),
             direct_media: false,
+            encryption: Default::default(),
+            media_transport: Default::default(),
         });
     }
 
