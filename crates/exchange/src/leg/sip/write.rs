@@ -4,14 +4,16 @@ use core::fmt::{self, Write as _};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use fernamt_sip::builder::{RequestBuilder, ResponseBuilder};
+use fernamt_sip::builder::{Builder, RequestBuilder, ResponseBuilder};
 use fernamt_sip::message::{Message, Method, Name, StartLine};
+use fernamt_sip::name_addr::Quoted;
 use fernamt_sip::status::default_reason;
 use fernamt_sip::transaction::{ClientId, ServerId};
 use fernamt_sip::transport::Transport;
 
 use super::transaction_use::TransactionUse;
 use super::{Context, SipLeg};
+use crate::leg::Warning;
 use crate::stack::Stack;
 
 /// The methods that are answered with more than a refusal.
@@ -125,6 +127,30 @@ fn status_words(status: u16, method: Method<'_>) -> String {
         ),
     };
     words
+}
+
+/// Tells the peer how far the media of a call are encrypted. No standard has a field for it that a
+/// phone may show without misunderstanding something else; one that nobody knows is passed over (RFC
+/// 3261 section 8.2.2), and `X-` and `P-` are out of use for new ones (RFC 6648, RFC 5727).
+pub(super) const MEDIA_ENCRYPTION: &str = "Media-Encryption";
+
+/// Writes how far the media of the call are encrypted, where that is known.
+pub(super) fn write_encryption<Kind>(builder: &mut Builder<'_, Kind>, words: Option<&'static str>) {
+    if let Some(words) = words {
+        builder.header_raw(MEDIA_ENCRYPTION, words);
+    }
+}
+
+/// Writes why media do not come about (RFC 3261 section 20.43).
+pub(super) fn write_warning<Kind>(
+    builder: &mut Builder<'_, Kind>,
+    warning: Option<&Warning>,
+    host: &str,
+) {
+    if let Some(Warning { code, text }) = warning {
+        let text = Quoted(text);
+        builder.header(Name::Warning, format_args!("{code} {host} {text}"));
+    }
 }
 
 /// A response that is being made.
