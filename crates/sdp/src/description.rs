@@ -3,7 +3,7 @@
 use core::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::attribute::{Attribute, Attributes, Direction, Fingerprint, Group, direction_of};
+use crate::attribute::{Attribute, Attributes, Direction, Group, direction_of};
 use crate::line::{Line, Lines};
 use crate::media::Media;
 use crate::{MAX_BYTES, MAX_LINES, MAX_MEDIA, ParseError};
@@ -196,12 +196,6 @@ impl<'a> SessionDescription<'a> {
     pub fn groups(&self) -> impl Iterator<Item = Group<'a>> + use<'a> {
         self.attributes()
             .filter_map(|attribute| Group::parse(&attribute))
-    }
-
-    /// The certificate fingerprint of the session (RFC 8122).
-    pub fn fingerprint(&self) -> Option<Fingerprint<'a>> {
-        self.attributes()
-            .find_map(|attribute| Fingerprint::parse(&attribute))
     }
 }
 

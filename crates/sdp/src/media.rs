@@ -2,9 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::attribute::{
-    Attribute, Attributes, Candidate, Crypto, Direction, Fingerprint, RtcpAttribute, direction_of,
-};
+use crate::attribute::{Attribute, Attributes, Direction, RtcpAttribute, direction_of};
 use crate::description::Connection;
 use crate::format::{Explained, Format, RtpMap};
 use crate::line::{Line, Lines};
@@ -338,24 +336,6 @@ impl<'a> Media<'a> {
     pub fn mid(&self) -> Option<&'a str> {
         self.attribute("mid")
             .map(|attribute| attribute.value_text())
-    }
-
-    /// Candidates (RFC 8839); lines that cannot be read are passed over.
-    pub fn candidates(&self) -> impl Iterator<Item = Candidate<'a>> + use<'a> {
-        self.attributes()
-            .filter_map(|attribute| Candidate::parse(&attribute))
-    }
-
-    /// Keys (RFC 4568).
-    pub fn cryptos(&self) -> impl Iterator<Item = Crypto<'a>> + use<'a> {
-        self.attributes()
-            .filter_map(|attribute| Crypto::parse(&attribute))
-    }
-
-    /// The certificate fingerprint of this section (RFC 8122).
-    pub fn fingerprint(&self) -> Option<Fingerprint<'a>> {
-        self.attributes()
-            .find_map(|attribute| Fingerprint::parse(&attribute))
     }
 }
 
