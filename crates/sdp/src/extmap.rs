@@ -38,6 +38,11 @@ impl<'a> ExtMap<'a> {
     }
 }
 
+/// Whether an attribute numbers the extension with the `mid`.
+pub(crate) fn is_mid_extension(attribute: &Attribute<'_>) -> bool {
+    ExtMap::parse(attribute).is_some_and(|extension| extension.uri == MID_URI)
+}
+
 /// The first number for an extension of our own that none of these attributes uses; `None` when
 /// all that fit into a header of one byte are taken.
 pub fn free_id<'a>(attributes: impl Iterator<Item = Attribute<'a>>) -> Option<u8> {

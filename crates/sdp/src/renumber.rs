@@ -87,6 +87,12 @@ impl PayloadMap {
         pair.map_or(offered, |pair| pair.answered)
     }
 
+    /// The clock rate of telephone events in the offer, when the answer has another.
+    pub fn offered_event_clock(&self, answered: u8) -> Option<u32> {
+        let pair = self.pairs.iter().find(|pair| pair.answered == answered);
+        pair?.event_clocks.map(|(offered, _)| offered)
+    }
+
     /// What is to be done with packets of the offerer, who has read the answer in its own numbers.
     pub fn from_offerer(&self) -> impl Iterator<Item = PayloadTranslation> + use<'_> {
         self.pairs.iter().map(|pair| PayloadTranslation {

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use self::section::Section;
 use crate::attribute::{Attribute, Direction, Group};
 use crate::description::SessionDescription;
+use crate::extmap::is_mid_extension;
 use crate::format::Format;
 use crate::line::{Line, Lines};
 use crate::origin::OwnOrigin;
@@ -122,6 +123,7 @@ impl Rewrite<'_> {
         };
         let mut own = self.media.iter().filter_map(|change| change.transport);
         is_transport(&attribute)
+            || is_mid_extension(&attribute)
             || is_of_browsers(&attribute) && !own.any(TransportDescription::is_webrtc)
             || Group::parse(&attribute).is_some_and(|group| !self.names_stay(&group, description))
     }

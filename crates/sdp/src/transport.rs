@@ -235,7 +235,7 @@ impl<'a> Reader<'a> {
     fn share(&mut self, tagged: Reader<'a>) {
         self.transport.rtcp_mux |= tagged.transport.rtcp_mux;
         self.transport.rtcp_mux_only |= tagged.transport.rtcp_mux_only;
-        if self.ice.credentials().is_none() {
+        if self.ice.credentials().is_none() && self.ice.candidates.is_empty() {
             self.ice = tagged.ice;
         }
         self.fill(tagged.transport);

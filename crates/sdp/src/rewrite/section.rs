@@ -10,7 +10,7 @@ use super::{
 };
 use crate::attribute::{Attribute, Direction};
 use crate::description::{Connection, SessionDescription};
-use crate::extmap::{ExtMap, MID_URI};
+use crate::extmap::is_mid_extension;
 use crate::line::Line;
 use crate::media::Media;
 use crate::renumber::PayloadMap;
@@ -132,6 +132,7 @@ impl<'s, 'r> Section<'s, 'r> {
             Some(address) if !media.is_rejected() => Some(address.port()),
             _ => None,
         };
+        let own = own.filter(|_| media.protocol.is_rtp());
         let protocol = own.map_or(media.protocol_text, |own| own.profile.as_str());
         let same_protocol = protocol == media.protocol_text;
         if port.is_none() && self.dropped == 0 && same_protocol && self.renumber.is_none() {
@@ -178,9 +179,12 @@ impl<'s, 'r> Section<'s, 'r> {
             return false;
         };
         let number = self.new_number(format);
-        let referred = (attribute.name == "fmtp").then(|| self.renumbered_fmtp(map, format, rest));
-        let referred = referred.flatten();
-        if number.is_none() && referred.is_none() {
+        let changed = match attribute.name {
+            "fmtp" => self.renumbered_fmtp(map, format, rest),
+            "rtpmap" => reclocked_rtpmap(map, format, rest),
+            _ => None,
+        };
+        if number.is_none() && changed.is_none() {
             return false;
         }
         let _ = write!(out, "a={}:", attribute.name);
@@ -188,7 +192,7 @@ impl<'s, 'r> Section<'s, 'r> {
             Some(number) => write!(out, "{number}"),
             None => write!(out, "{format}"),
         };
-        let rest = referred.as_deref().unwrap_or(rest);
+        let rest = changed.as_deref().unwrap_or(rest);
         if !rest.is_empty() {
             let _ = write!(out, " {rest}");
         }
@@ -255,16 +259,14 @@ impl<'s, 'r> Section<'s, 'r> {
 
     /// Whether an attribute ends with the transport of its writer.
     fn ends(&self, attribute: &Attribute<'_>) -> bool {
-        if !self.media.protocol.is_rtp() {
+        if !self.media.protocol.is_rtp() && !self.rejected {
             return attribute.is_ice() || attribute.is_bundle() || attribute.name == "mid";
         }
         let own = self.change.transport;
-        let is_mid_extension =
-            || ExtMap::parse(attribute).is_some_and(|extension| extension.uri == MID_URI);
         is_transport(attribute)
+            || is_mid_extension(attribute)
             || attribute.name == "rtcp-fb" && !own.is_some_and(TransportDescription::feedback)
             || is_of_browsers(attribute) && !own.is_some_and(TransportDescription::is_webrtc)
-            || is_mid_extension()
     }
 
     fn put_added(&self, out: &mut Vec<u8>) {
@@ -285,6 +287,13 @@ impl<'s, 'r> Section<'s, 'r> {
             add(format_args!("{attribute}"));
         }
     }
+}
+
+/// The codec of telephone events when the offerer knows them by another clock rate.
+fn reclocked_rtpmap(map: &PayloadMap, format: &str, codec: &str) -> Option<String> {
+    let clock_rate = map.offered_event_clock(format.parse().ok()?)?;
+    let (encoding, _) = codec.split_once('/')?;
+    Some(format!("{encoding}/{clock_rate}"))
 }
 
 /// The new number as text, else the old text.
