@@ -311,12 +311,12 @@ impl<'a> Parser<'a> {
         }
         self.close_section(self.text.len());
         let attributes = Attributes::new(self.session.unwrap_or_default());
-        let has_ice = attributes
+        let defers_address = attributes
             .clone()
-            .any(|attribute| attribute.name == "ice-ufrag");
+            .any(|attribute| attribute.name == "ice-ufrag" || attribute.is_bundle());
         let direction = direction_of(attributes);
         for media in &mut self.media {
-            media.inherit(self.connection, direction, has_ice);
+            media.inherit(self.connection, direction, defers_address);
         }
         Ok(SessionDescription {
             text: self.text,

@@ -7,7 +7,7 @@
 
 use fernamt_sdp::transport::{MAX_CRYPTOS, MAX_FINGERPRINTS};
 use fernamt_sdp::{
-    AnswerPolicy, Blame, Bundle, CryptoSuite, Encryption, HashFunction, Keying, Profile,
+    AnswerPolicy, Blame, Bundle, CryptoSuite, Direction, Encryption, HashFunction, Keying, Profile,
     SessionDescription, Settled, SettledKeying, Setup, TransportDescription, TransportError,
 };
 
@@ -89,6 +89,22 @@ fn a_bundled_section_has_the_transport_of_the_first_one() {
     assert_eq!(video.setup, Some(Setup::Active));
     assert_eq!(video.mid.as_deref(), Some("1"));
     assert!(video.rtcp_mux && video.is_webrtc());
+}
+
+#[test]
+fn a_bundled_section_without_address_is_not_held() {
+    let description = SessionDescription::parse(CHROME_ANSWER.as_bytes()).unwrap();
+    let video = description.media()[1];
+    assert!(!video.is_held_by_address());
+    assert_eq!(video.direction(), Direction::RecvOnly);
+    let only = CHROME_ANSWER
+        .replace("m=video 9", "m=video 0")
+        .replace("a=mid:1", "a=mid:1\na=bundle-only");
+    let description = SessionDescription::parse(only.as_bytes()).unwrap();
+    assert_eq!(description.media()[1].direction(), Direction::RecvOnly);
+    let alone = CHROME_ANSWER.replace("a=group:BUNDLE 0 1\n", "");
+    let description = SessionDescription::parse(alone.as_bytes()).unwrap();
+    assert!(description.media()[1].is_held_by_address());
 }
 
 #[test]

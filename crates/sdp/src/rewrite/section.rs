@@ -264,6 +264,8 @@ impl<'s, 'r> Section<'s, 'r> {
         }
         let own = self.change.transport;
         is_transport(attribute)
+            // It belongs into the session; here it would name sections that are called otherwise.
+            || attribute.name == "group"
             || is_mid_extension(attribute)
             || attribute.name == "rtcp-fb" && !own.is_some_and(TransportDescription::feedback)
             || is_of_browsers(attribute) && !own.is_some_and(TransportDescription::is_webrtc)
