@@ -198,10 +198,7 @@ mod tests {
             said(Encryption::Automatic, Encryption::Never),
             Demand::Never
         );
-        assert_eq!(
-            said(Encryption::Never, Encryption::Required),
-            Demand::Never
-        );
+        assert_eq!(said(Encryption::Never, Encryption::Required), Demand::Never);
     }
 
     #[test]

@@ -191,8 +191,10 @@ fn unknown_column(header: &Record<'_>, title: &str) -> String {
         .iter()
         .any(|field| field.trim().eq_ignore_ascii_case("user"));
     if looks_like_header {
-        format!("the column {title:?} is not known; known are user, password, name, number, encryption \
-             and media_transport")
+        format!(
+            "the column {title:?} is not known; known are user, password, name, number, encryption \
+             and media_transport"
+        )
     } else {
         MISSING_HEADER.into()
     }

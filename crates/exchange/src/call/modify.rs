@@ -81,17 +81,15 @@ impl Call {
                     },
                 );
             }
-            Some(answer) => {
-                match self.take_answer(stack, side, &answer) {
-                    Ok(description) => {
-                        self.negotiation = None;
-                        let command = LegCommand::AcceptOffer { description };
-                        self.tell(stack, negotiation.from, command);
-                        self.write_change(stack);
-                    }
-                    Err(error) => self.refuse_transport(stack, side, error),
+            Some(answer) => match self.take_answer(stack, side, &answer) {
+                Ok(description) => {
+                    self.negotiation = None;
+                    let command = LegCommand::AcceptOffer { description };
+                    self.tell(stack, negotiation.from, command);
+                    self.write_change(stack);
                 }
-            }
+                Err(error) => self.refuse_transport(stack, side, error),
+            },
             None => self.modification_failed(stack, side, NOT_NOW),
         }
     }

@@ -107,8 +107,9 @@ impl Call {
     /// A called party does not take the offer as it is protected: it is offered the media in clear,
     /// once.
     pub(super) fn offer_plainer(&mut self, stack: &mut Stack, leg: u8, status: u16) {
-        let why =
-            format!("The device refuses the encrypted offer ({status}): it is offered clear media.");
+        let why = format!(
+            "The device refuses the encrypted offer ({status}): it is offered clear media."
+        );
         self.decided(stack, &why);
         let side = self.side_of_leg(leg);
         self.bridge.be_plainer(side);

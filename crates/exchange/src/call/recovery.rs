@@ -7,7 +7,9 @@ use fernamt_charging::{CallRecord, CallReference, LegRecord, LegRole, Releaser};
 use fernamt_sip::time::Now;
 
 use super::bridge::{Bridge, FirstBridge, Side};
-use super::snapshot::{self, Answered as WrittenAnswered, FIRST_VERSION, RingingLeg, VERSION, Written};
+use super::snapshot::{
+    self, Answered as WrittenAnswered, FIRST_VERSION, RingingLeg, VERSION, Written,
+};
 use super::{Answered, Call, Caller, Carry, Carrying, Leg, Stage};
 use crate::cause::Cause;
 use crate::interface::{Output, Write};

@@ -265,8 +265,8 @@ impl Call {
                 continue;
             }
             let side = self.make_callee_side(stack, leg);
-            let description = offer
-                .and_then(|offer| self.bridge.write_offer(stack, Side::Caller, side, offer));
+            let description =
+                offer.and_then(|offer| self.bridge.write_offer(stack, Side::Caller, side, offer));
             let plainer = offer.is_some() && self.may_be_plainer(side);
             let invitation = Invitation {
                 caller_number: &self.caller.number,

@@ -3,8 +3,8 @@
 
 use core::time::Duration;
 
-use fernamt_sdp::{MediaRewrite, Profile, Rewrite, SessionDescription, TransportDescription};
 use fernamt_sdp::negotiate::{Capabilities, Codec, Endpoint};
+use fernamt_sdp::{MediaRewrite, Profile, Rewrite, SessionDescription, TransportDescription};
 
 use super::bridge::Side;
 use super::release::Ending;

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use fernamt_sdp::{
     AnswerPolicy, Bundle, Candidate, Crypto, CryptoSuite, Fingerprint, HashFunction,
-    IceCredentials, IceDescription, IceOptions, Keying, MasterKey, Profile, Setup,
-    TransportAnswer, TransportDescription,
+    IceCredentials, IceDescription, IceOptions, Keying, MasterKey, Profile, Setup, TransportAnswer,
+    TransportDescription,
 };
 
 use super::ends::End;
@@ -177,7 +177,11 @@ impl Maker<'_> {
         if answer.ice {
             // Before the first agreement, an answer that was written already stays the same.
             let known = before.filter(|_| !restarts_ice);
-            let pending = self.end.proposed.as_ref().and_then(|talk| talk.ours.as_ref());
+            let pending = self
+                .end
+                .proposed
+                .as_ref()
+                .and_then(|talk| talk.ours.as_ref());
             let known = known.map(|(ours, _)| ours).or(pending);
             ours.ice = match known.and_then(|ours| ours.ice.clone()) {
                 Some(ice) => Some(ice),
@@ -225,8 +229,7 @@ impl Maker<'_> {
     fn candidate(&self, index: u32, component: u16, ip: IpAddr) -> Option<Candidate> {
         let port = self.address.port().checked_add(component - 1)?;
         let local_preference = 65_535 - index;
-        let priority =
-            HOST_PREFERENCE << 24 | local_preference << 8 | (256 - u32::from(component));
+        let priority = HOST_PREFERENCE << 24 | local_preference << 8 | (256 - u32::from(component));
         let foundation = (index + 1).to_string();
         let address = SocketAddr::new(ip, port);
         Some(Candidate::host(&foundation, component, priority, address))
@@ -268,8 +271,7 @@ fn new_key(stack: &mut Stack, suite: CryptoSuite) -> Option<MasterKey> {
 
 /// Random characters that may stand in credentials of ICE, of six bits each.
 fn random_text(stack: &mut Stack, characters: usize) -> String {
-    const ALPHABET: &[u8; 64] =
-        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(characters);
     while text.len() < characters {
         let random = stack.random_u64().to_le_bytes();

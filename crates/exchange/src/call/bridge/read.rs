@@ -37,13 +37,15 @@ impl Bridge {
     ) -> Result<Vec<bool>, CannotCarry> {
         let mut problem = None;
         let wanted: Vec<bool> = (0..parsed.media().len())
-            .map(|section| match self.objection(stack, from, parsed, section) {
-                Ok(wanted) => wanted,
-                Err(error) => {
-                    problem = problem.or(Some(error));
-                    false
-                }
-            })
+            .map(
+                |section| match self.objection(stack, from, parsed, section) {
+                    Ok(wanted) => wanted,
+                    Err(error) => {
+                        problem = problem.or(Some(error));
+                        false
+                    }
+                },
+            )
             .collect();
         if parsed.media().is_empty() || wanted.contains(&true) {
             return Ok(wanted);
@@ -150,7 +152,8 @@ impl Bridge {
             let Some(Some(end)) = ends.ends.get_mut(section) else {
                 continue;
             };
-            let remote = remote_of(media, signalling, silence).filter(|_| format_of(media).is_some());
+            let remote =
+                remote_of(media, signalling, silence).filter(|_| format_of(media).is_some());
             let Some(remote) = remote else {
                 end.proposed = end.agreed.as_ref().map(muted);
                 continue;
@@ -206,9 +209,8 @@ fn muted(talk: &Talk) -> Talk {
 
 /// Whether a description that passes as it is may pass.
 fn check_direct(policy: Policy, theirs: &TransportDescription) -> Result<(), TransportError> {
-    let protected = theirs.profile.is_secure()
-        || !theirs.cryptos.is_empty()
-        || theirs.has_strong_fingerprint();
+    let protected =
+        theirs.profile.is_secure() || !theirs.cryptos.is_empty() || theirs.has_strong_fingerprint();
     match policy.demand {
         Demand::Required if !protected => Err(TransportError::EncryptionRequired),
         Demand::Never if theirs.profile.is_secure() => Err(TransportError::EncryptionForbidden),

@@ -59,7 +59,9 @@ pub(super) fn settle(
         }
         _ => None,
     };
-    let extension = ours.mid_extension.filter(|_| theirs.mid_extension.is_some());
+    let extension = ours
+        .mid_extension
+        .filter(|_| theirs.mid_extension.is_some());
     remote.mid = extension.zip(theirs.mid.clone());
     Ok(())
 }

@@ -48,7 +48,9 @@ impl Bridge {
     /// Whether the media with the caller are encrypted, as far as its offer can be answered.
     pub(in crate::call) fn caller_is_encrypted(&self) -> bool {
         let ends = self.caller.ends.iter().flatten();
-        let mut talks = ends.filter_map(|end| end.newest()).filter(|talk| talk.usable);
+        let mut talks = ends
+            .filter_map(|end| end.newest())
+            .filter(|talk| talk.usable);
         talks.any(|talk| {
             let theirs = talk.theirs.as_ref();
             theirs.is_some_and(|theirs| theirs.profile.is_secure() || theirs.is_opportunistic())

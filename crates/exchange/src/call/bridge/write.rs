@@ -85,7 +85,9 @@ impl Bridge {
     }
 
     fn remember_offer(&mut self, to: Side, sections: &[Section]) {
-        let Some(ends) = self.ends_mut(to) else { return };
+        let Some(ends) = self.ends_mut(to) else {
+            return;
+        };
         for (place, section) in ends.ends.iter_mut().zip(sections) {
             if let Some(end) = place {
                 end.offered = section.transport.clone();
@@ -166,7 +168,9 @@ impl Bridge {
     }
 
     fn remember_answer(&mut self, stack: &Stack, to: Side, sections: &[Section]) {
-        let Some(ends) = self.ends_mut(to) else { return };
+        let Some(ends) = self.ends_mut(to) else {
+            return;
+        };
         let policy = ends.policy;
         for (place, section) in ends.ends.iter_mut().zip(sections) {
             let Some(end) = place else { continue };
