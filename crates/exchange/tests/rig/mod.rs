@@ -119,7 +119,7 @@ impl Rig {
         let mut last = std::collections::BTreeMap::new();
         for order in &self.media {
             if let media::Command::Remote { endpoint, remote } = order {
-                last.insert(*endpoint, remote.clone());
+                last.insert(*endpoint, media::Remote::clone(remote));
             }
         }
         last.into_iter().collect()

@@ -123,7 +123,7 @@ fn tell_remote(stack: &mut Stack, end: &End, other: Option<&Talk>) {
         dtls.established = end.established.clone();
     }
     remote.rollovers = end.rollovers.clone();
-    let endpoint = end.id;
+    let (endpoint, remote) = (end.id, Box::new(remote));
     stack
         .outputs
         .push_back(Output::Media(media::Command::Remote { endpoint, remote }));

@@ -54,13 +54,14 @@ impl Maker<'_> {
     /// How we offer the section. What was agreed before stays (RFC 4568 section 7.1.4, RFC 8842
     /// section 5): the same keys, credentials and names.
     pub(super) fn offer(&self, stack: &mut Stack) -> TransportDescription {
-        if let Some(offered) = &self.end.offered {
-            return offered.clone();
-        }
         let agreed = self.end.agreed.as_ref().filter(|talk| talk.usable);
-        match agreed.and_then(|talk| talk.ours.as_ref()) {
-            Some(ours) => self.offer_again(ours),
-            None => self.first_offer(stack),
+        match (
+            agreed.and_then(|talk| talk.ours.as_ref()),
+            &self.end.offered,
+        ) {
+            (Some(ours), _) => self.offer_again(ours),
+            (None, Some(offered)) => offered.clone(),
+            (None, None) => self.first_offer(stack),
         }
     }
 
@@ -135,12 +136,7 @@ impl Maker<'_> {
         theirs: &TransportDescription,
         answer: &TransportAnswer,
     ) -> TransportDescription {
-        let before = self.end.newest();
-        let before = before.and_then(|talk| Some((talk.ours.as_ref()?, talk.theirs.as_ref()?)));
-        let agreed = self.end.agreed.as_ref();
-        let restarts_ice = agreed
-            .and_then(|talk| talk.theirs.as_ref())
-            .is_some_and(|before| theirs.restarts_ice(before));
+        let before = self.end.newest().and_then(|talk| talk.ours.as_ref());
         let mut ours = TransportDescription {
             rtcp_mux: answer.rtcp_mux,
             rtcp_mux_only: answer.rtcp_mux_only,
@@ -154,9 +150,9 @@ impl Maker<'_> {
             Keying::Sdes { offered } => {
                 let offered = theirs.cryptos.get(offered);
                 ours.cryptos.extend(offered.and_then(|offered| {
-                    let known = before.and_then(|(ours, _)| {
+                    let known = before.and_then(|before| {
                         let same = |own: &&Crypto| own.suite == offered.suite;
-                        ours.cryptos.iter().find(same)?.key()
+                        before.cryptos.iter().find(same)?.key()
                     });
                     match known {
                         Some(known) => Some(offered.answer(known.master.clone())),
@@ -167,23 +163,13 @@ impl Maker<'_> {
             Keying::Dtls { setup } => {
                 ours.fingerprints = own_fingerprint(&stack.config);
                 let role = before
-                    .filter(|(_, before)| !theirs.restarts_dtls(before))
-                    .and_then(|(ours, _)| ours.setup)
-                    .filter(|role| matches!(role, Setup::Active | Setup::Passive))
+                    .and_then(|before| before.setup)
                     .filter(|role| role.may_answer(theirs.setup.unwrap_or(Setup::ActPass)));
                 ours.setup = Some(role.unwrap_or(setup));
             }
         }
         if answer.ice {
-            // Before the first agreement, an answer that was written already stays the same.
-            let known = before.filter(|_| !restarts_ice);
-            let pending = self
-                .end
-                .proposed
-                .as_ref()
-                .and_then(|talk| talk.ours.as_ref());
-            let known = known.map(|(ours, _)| ours).or(pending);
-            ours.ice = match known.and_then(|ours| ours.ice.clone()) {
+            ours.ice = match before.and_then(|before| before.ice.clone()) {
                 Some(ice) => Some(ice),
                 None => self.ice(stack, ours.rtcp_mux),
             };

@@ -113,13 +113,15 @@ impl Bridge {
             };
             let wanted = wanted.get(section).copied().unwrap_or(false);
             let remote = remote_of(media, signalling, silence).filter(|_| wanted);
-            // An offer that comes once more must be answered as before.
-            let ours = end.newest().and_then(|talk| talk.ours.clone());
+            let theirs = TransportDescription::of(&parsed, section);
+            let ours = end
+                .newest()
+                .and_then(|talk| what_stays(talk, theirs.as_ref()));
             end.proposed = match remote {
                 Some(remote) => Some(Talk {
                     remote,
                     ours,
-                    theirs: TransportDescription::of(&parsed, section),
+                    theirs,
                     usable: true,
                 }),
                 None => end.agreed.as_ref().map(muted),
@@ -195,6 +197,20 @@ impl Bridge {
             });
         }
     }
+}
+
+/// What of our last answer answers this offer, too: all of it, but what the offer restarts.
+fn what_stays(talk: &Talk, theirs: Option<&TransportDescription>) -> Option<TransportDescription> {
+    let mut ours = talk.ours.clone()?;
+    if let (Some(before), Some(now)) = (&talk.theirs, theirs) {
+        if now.restarts_ice(before) {
+            ours.ice = None;
+        }
+        if now.restarts_dtls(before) {
+            ours.setup = None;
+        }
+    }
+    Some(ours)
 }
 
 /// The stream ends for now: nothing is accepted and nothing is sent.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use fernamt_sdp::{
     Candidate, CandidateKind, CandidateTransport, Crypto, IceDescription, InlineKey, Settled,
-    SettledKeying, TransportDescription, TransportError,
+    SettledKeying, Setup, TransportDescription, TransportError,
 };
 
 use super::ends::Talk;
@@ -63,7 +63,34 @@ pub(super) fn settle(
         .mid_extension
         .filter(|_| theirs.mid_extension.is_some());
     remote.mid = extension.zip(theirs.mid.clone());
+    if both == Both::WeOffered {
+        keep_what_was_chosen(talk, settled.keying);
+    }
     Ok(())
+}
+
+/// Of what we have offered only what the party has chosen goes on.
+fn keep_what_was_chosen(talk: &mut Talk, keying: SettledKeying) {
+    let Some(ours) = &mut talk.ours else { return };
+    match keying {
+        SettledKeying::None => {
+            ours.cryptos.clear();
+            ours.fingerprints.clear();
+            ours.setup = None;
+        }
+        SettledKeying::Sdes { offered, .. } => {
+            let chosen = ours.cryptos.get(offered).cloned();
+            ours.cryptos = chosen.into_iter().collect();
+        }
+        SettledKeying::Dtls { offerer_is_client } => {
+            let part = if offerer_is_client {
+                Setup::Active
+            } else {
+                Setup::Passive
+            };
+            ours.setup = Some(part);
+        }
+    }
 }
 
 fn protection(

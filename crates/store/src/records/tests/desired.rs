@@ -1,3 +1,4 @@
+use fernamt_exchange::encryption::{Encryption, MediaTransport};
 use proptest::prelude::*;
 
 use crate::desired::{Change, Desired};
