@@ -468,3 +468,78 @@ fn the_streams_of_a_browser_share_one_port_and_those_of_a_phone_do_not() {
     let (carrier, riders) = bundle.unwrap();
     assert_eq!((carrier.0 & 0xff, riders.len()), (1, 1));
 }
+
+#[test]
+fn candidates_that_come_later_are_for_the_media_plane_and_not_for_the_other_party() {
+    let mut call = talking(Kind::Browser, "never");
+    let fragment = |ufrag: &str| {
+        format!(
+            "a=ice-ufrag:{ufrag}\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n\
+             a=candidate:1 1 udp 2130706431 198.51.100.7 4000 typ host\r\n\
+             a=candidate:2 1 udp 1694498815 203.0.113.9 5555 typ srflx raddr 198.51.100.7 rport 4000\r\n"
+        )
+    };
+    let send = |call: &mut Talking, body: &str| {
+        let extra = "Info-Package: trickle-ice\r\n";
+        let info = call.anna.in_dialog(&mut call.hers, "INFO", extra, body);
+        let info = info.replace("application/sdp", "application/trickle-ice-sdpfrag");
+        call.rig.media.clear();
+        call.anna.send(&mut call.rig, &info);
+    };
+    send(&mut call, &fragment("gone"));
+    call.anna.expect(&mut call.rig, "SIP/2.0 200");
+    assert!(call.rig.media.is_empty(), "those of another generation");
+    send(&mut call, &fragment("abcd"));
+    call.anna.expect(&mut call.rig, "SIP/2.0 200");
+    let [Command::Candidates { candidates, .. }] = &call.rig.media[..] else {
+        panic!("{:?}", call.rig.media)
+    };
+    assert_eq!(candidates.len(), 1, "the one that was not known");
+    assert_eq!(candidates[0].address.to_string(), "203.0.113.9:5555");
+    call.bert.expect_nothing(&mut call.rig);
+    // A phone without ICE has no use for them.
+    let mut call = talking(Kind::Plain, "never");
+    send(&mut call, &fragment("abcd"));
+    call.anna.expect(&mut call.rig, "SIP/2.0 469");
+}
+
+#[test]
+fn a_long_offer_in_a_datagram_has_one_suite_and_a_short_one_has_three() {
+    for (padding, suites) in [(0, 3), (400, 1)] {
+        let mut rig = Rig::with(config());
+        let (mut anna, bert) = rig::two_phones(&mut rig);
+        let offer = format!("{OFFER}a=x-long:{}\r\n", "y".repeat(padding));
+        anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
+        let invite = bert.expect(&mut rig, "INVITE");
+        assert_eq!(body(&invite).matches("a=crypto:").count(), suites);
+    }
+}
+
+#[test]
+fn direct_media_pass_as_they_are_and_what_is_required_is_looked_for() {
+    for (wish, kind, status) in [
+        ("offered", Kind::Plain, "200"),
+        ("required", Kind::Sdes, "200"),
+        ("required", Kind::Plain, "488"),
+    ] {
+        let mut rig = Rig::with(config());
+        rig.wish("anna", wish, "automatic");
+        rig.wish("bert", wish, "automatic");
+        for user in ["anna", "bert"] {
+            rig.allow_direct_media(user);
+        }
+        let (mut anna, bert) = rig::two_phones(&mut rig);
+        let offer = kind.offer("198.51.100.7", 4000)
+            + "a=candidate:1 1 udp 2130706431 198.51.100.7 4000 typ host\r\n";
+        anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
+        if status == "200" {
+            let invite = bert.expect(&mut rig, "INVITE");
+            assert!(body(&invite).contains("a=candidate:1 1 udp"), "{invite}");
+            assert_eq!(body(&invite).contains(KEY), kind == Kind::Sdes);
+            let his = answer(&body(&invite), "198.51.100.8", 5000, true);
+            bert.respond(&mut rig, &invite, "200 OK", "", &his);
+            bert.expect(&mut rig, "ACK");
+        }
+        anna.expect(&mut rig, &format!("SIP/2.0 {status}"));
+    }
+}

@@ -259,6 +259,13 @@ impl Call {
             LegEvent::OfferRefused { status } => self.offer_refused(stack, leg, status),
             LegEvent::Confirmed { description } => self.confirmed(stack, leg, description),
             LegEvent::Information { information, reply } => {
+                if information
+                    .content_type
+                    .eq_ignore_ascii_case(bridge::TRICKLE_FRAGMENT)
+                    && !self.bridge.is_direct()
+                {
+                    return self.candidates(stack, leg, &information.body, reply);
+                }
                 match self.partner_of(leg) {
                     Some(partner) => {
                         self.tell(stack, partner, LegCommand::Inform { information, reply });

@@ -8,7 +8,7 @@ use super::release::Ending;
 use super::{Call, Stage};
 use crate::cause::Cause;
 use crate::encryption::Demand;
-use crate::leg::{Description, LegCommand, Warning};
+use crate::leg::{Description, LegCommand, ReplyToken, Warning};
 use crate::media::{EndpointId, ProtectionFailure, SrtpKeys};
 use crate::stack::Stack;
 
@@ -17,6 +17,9 @@ const MISCELLANEOUS: u16 = 399;
 
 /// A part of a description is not understood (RFC 3261 section 20.43).
 const PARAMETER_NOT_UNDERSTOOD: u16 = 307;
+
+/// There is no ICE that candidates could be for (RFC 6086 section 4.2.2).
+const BAD_INFO_PACKAGE: u16 = 469;
 
 impl Call {
     /// Takes an answer that came from `from`, tells the media plane, and gives the answer as the
@@ -153,6 +156,22 @@ impl Call {
             code,
             text: text.into(),
         });
+    }
+
+    /// A party has found more addresses at which it may be (RFC 8840).
+    pub(super) fn candidates(
+        &mut self,
+        stack: &mut Stack,
+        leg: u8,
+        body: &[u8],
+        reply: ReplyToken,
+    ) {
+        let side = self.side_of_leg(leg);
+        let status = match self.bridge.take_candidates(stack, side, body) {
+            true => 200,
+            false => BAD_INFO_PACKAGE,
+        };
+        self.tell(stack, leg, LegCommand::ReplyInformation { reply, status });
     }
 
     /// A handshake on the media path has come to its end.

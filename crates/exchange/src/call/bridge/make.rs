@@ -46,6 +46,8 @@ pub(super) struct Maker<'m> {
     pub(super) end: &'m End,
     /// Our address for the party, as it is to know it.
     pub(super) address: SocketAddr,
+    /// There is room for every suite in a datagram.
+    pub(super) has_room: bool,
     /// Where the section stands in the description.
     pub(super) section: usize,
 }
@@ -101,7 +103,7 @@ impl Maker<'_> {
                     false => Profile::Avp,
                 };
                 TransportDescription {
-                    cryptos: first_cryptos(stack),
+                    cryptos: first_cryptos(stack, self.has_room),
                     ..TransportDescription::new(profile)
                 }
             }
@@ -238,8 +240,9 @@ pub(super) fn answer_policy<'p>(
     }
 }
 
-fn first_cryptos(stack: &mut Stack) -> Vec<Crypto> {
-    let suites = SUITES.into_iter().take(OFFERED_SUITES);
+fn first_cryptos(stack: &mut Stack, has_room: bool) -> Vec<Crypto> {
+    let count = if has_room { OFFERED_SUITES } else { 1 };
+    let suites = SUITES.into_iter().take(count);
     let lines = (1..).zip(suites).filter_map(|(tag, suite)| {
         let key = new_key(stack, suite)?;
         Some(Crypto::new(tag, suite, key))

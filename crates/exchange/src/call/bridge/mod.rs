@@ -8,6 +8,7 @@ mod first_version;
 mod make;
 mod read;
 mod settle;
+mod trickle;
 mod words;
 mod write;
 
@@ -25,6 +26,7 @@ use crate::stack::Stack;
 use ends::{End, Ends};
 
 pub(super) use first_version::FirstBridge;
+pub(super) use trickle::TRICKLE_FRAGMENT;
 pub(super) use words::{Reach, cipher_in_words, in_words, kind_in_words};
 
 /// A side of the call. Every called leg has endpoints of its own, so that no two phones are given
@@ -67,6 +69,11 @@ impl Bridge {
             callee: Vec::new(),
             closing: Vec::new(),
         }
+    }
+
+    /// Whether the media flow between the phones and not through us.
+    pub(super) fn is_direct(&self) -> bool {
+        self.direct
     }
 
     /// From now on the media flow between the phones themselves.

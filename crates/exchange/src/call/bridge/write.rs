@@ -7,6 +7,8 @@ use fernamt_sdp::{
     Bundle, Media, MediaRewrite, Rewrite, RtcpRewrite, SessionDescription, TransportDescription,
 };
 
+use fernamt_sip::transport::Transport;
+
 use super::make::{Maker, answer_policy};
 use super::read::format_of;
 use super::settle::{Both, settle};
@@ -14,6 +16,10 @@ use super::{Bridge, Side};
 use crate::leg::Description;
 use crate::media::Format;
 use crate::stack::Stack;
+
+/// A description that is longer than this offers one suite only where it travels in a datagram: the
+/// whole INVITE is to stay below 1300 bytes (RFC 3261 section 18.1.1).
+const MAX_BYTES_FOR_ALL_SUITES: usize = 400;
 
 /// One section as it is to be written.
 #[derive(Default)]
@@ -43,7 +49,9 @@ impl Bridge {
                 .and_then(|ends| ends.get(section)?.proposed.as_ref())
                 .is_some_and(|talk| talk.usable);
             sections.push(match format_of(media).filter(|_| usable) {
-                Some(format) => self.offered_section(stack, to, section, format),
+                Some(format) => {
+                    self.offered_section(stack, to, section, format, parsed.text().len())
+                }
                 None => Section::default(),
             });
         }
@@ -58,6 +66,7 @@ impl Bridge {
         to: Side,
         section: usize,
         format: Format,
+        length: usize,
     ) -> Section {
         let found = self
             .ends(to)
@@ -69,10 +78,12 @@ impl Bridge {
             return Section::default();
         };
         let address = public_address(stack.config.advertised, rtp);
+        let is_datagram = ends.policy.signalling == Transport::Udp;
         let maker = Maker {
             policy: ends.policy,
             end,
             address,
+            has_room: !is_datagram || length <= MAX_BYTES_FOR_ALL_SUITES,
             section,
         };
         Section {
@@ -156,6 +167,7 @@ impl Bridge {
             policy: ends.policy,
             end,
             address,
+            has_room: true,
             section,
         };
         let mut ours = maker.answer(stack, theirs, &answer);

@@ -19,7 +19,9 @@ use super::destination::Destination;
 use super::early::Early;
 use super::session::policy;
 use super::transaction_use::{Purpose, TransactionUse};
-use super::write::{ALLOWED, Branch, SDP, Tag, write_encryption};
+use super::write::{
+    ALLOWED, Branch, SDP, Tag, has_ice, supported, write_encryption, write_trickle,
+};
 use super::{Abilities, Context, Phase, SipLeg};
 use crate::cause::Cause;
 use crate::interface::{Question, Target};
@@ -288,12 +290,14 @@ impl SipLeg {
         builder.header(Name::CSeq, format_args!("{} INVITE", outgoing.cseq));
         builder.header(Name::Contact, &contact);
         builder.header(Name::Allow, ALLOWED);
-        let supported = if request.reliable_progress {
+        let options = if request.reliable_progress {
             "timer, 100rel"
         } else {
             "timer"
         };
-        builder.header(Name::Supported, supported);
+        let trickles = request.description.as_deref().is_some_and(has_ice);
+        builder.header(Name::Supported, supported(options, trickles));
+        write_trickle(&mut builder, trickles);
         let offer = outgoing
             .session_offer
             .unwrap_or_else(|| policy(&stack.config).offer());

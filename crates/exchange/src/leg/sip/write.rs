@@ -153,6 +153,36 @@ pub(super) fn write_warning<Kind>(
     }
 }
 
+/// Whether a description has ICE, so that candidates may follow it.
+pub(super) fn has_ice(description: &[u8]) -> bool {
+    memchr::memmem::find(description, b"a=ice-ufrag:").is_some()
+}
+
+/// The options that we support, with that of RFC 8840 where candidates may follow.
+pub(super) const fn supported(options: &'static str, trickles: bool) -> SupportedOptions {
+    SupportedOptions { options, trickles }
+}
+
+/// The value of a Supported field.
+pub(super) struct SupportedOptions {
+    options: &'static str,
+    trickles: bool,
+}
+
+impl fmt::Display for SupportedOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.options)?;
+        formatter.write_str(if self.trickles { ", trickle-ice" } else { "" })
+    }
+}
+
+/// Says that INFO with candidates is welcome (RFC 8840 section 10).
+pub(super) fn write_trickle<Kind>(builder: &mut Builder<'_, Kind>, trickles: bool) {
+    if trickles {
+        builder.header_raw("Recv-Info", "trickle-ice");
+    }
+}
+
 /// A response that is being made.
 pub(super) struct Reply<'r> {
     pub(super) status: u16,
@@ -225,9 +255,11 @@ impl SipLeg {
             builder.copy(request, Name::RecordRoute);
             builder.header(Name::Contact, &contact);
             if matches!(request.method(), Method::Invite | Method::Update) {
+                let trickles = reply.body.is_some_and(has_ice);
                 builder
                     .header(Name::Allow, ALLOWED)
-                    .header(Name::Supported, "timer, 100rel");
+                    .header(Name::Supported, supported("timer, 100rel", trickles));
+                write_trickle(&mut builder, trickles);
             }
         }
         if let Some(rseq) = reply.rseq {
