@@ -27,6 +27,7 @@ use crate::journal::Journal;
 use crate::leg::sip::SipLeg;
 use crate::leg::{CallSlot, Description, LegCommand, LegEvent, LegId, Rejection, Warning};
 use crate::media;
+use crate::registrar::Nat;
 use crate::stack::{Asker, Stack};
 
 use bridge::{Bridge, Side};
@@ -210,6 +211,15 @@ impl Call {
         let body = crate::journal::body_summary(message.body());
         self.journal
             .received(stack.now.unix, 0, message.method().as_str(), &body);
+        let flow = self.legs.first().map(|caller| caller.sip.flow());
+        let contact = message.contact().ok().flatten();
+        if let Some((flow, contact)) = flow.zip(contact) {
+            let via = message.top_via().ok();
+            let sent_by = via.and_then(|via| Some((via.host().ip()?, via.port())));
+            let (source, transport) = (flow.remote, flow.transport);
+            let nat = Nat::judge(contact.uri_text(), sent_by, source, transport);
+            self.tell_way(stack, 0, nat, source);
+        }
     }
 
     /// Asks where the dialled number leads.

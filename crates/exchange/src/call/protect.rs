@@ -1,6 +1,8 @@
 //! What follows from how the media of a call are protected: what people are told, who is refused, and
 //! what happens when the protection fails. No key is seen here.
 
+use std::net::SocketAddr;
+
 use fernamt_sdp::TransportError;
 
 use super::bridge::{Reach, Side};
@@ -10,6 +12,7 @@ use crate::cause::Cause;
 use crate::encryption::Demand;
 use crate::leg::{Description, LegCommand, ReplyToken, Warning};
 use crate::media::{EndpointId, ProtectionFailure, SrtpKeys};
+use crate::registrar::Nat;
 use crate::stack::Stack;
 
 /// Why a party is told that no call comes about, where no other code fits (RFC 3261 section 20.43).
@@ -207,6 +210,14 @@ impl Call {
                 stack,
                 Ending::by_exchange(stack, Cause::BEARER_NOT_AUTHORIZED),
             );
+        }
+    }
+
+    /// Says in the journal what lies between a phone and us, where that is something.
+    pub(super) fn tell_way(&mut self, stack: &Stack, leg: u8, nat: Nat, source: SocketAddr) {
+        if !matches!(nat, Nat::Unknown | Nat::None | Nat::Ipv6) {
+            let what = format!("Signalling with {source}: {nat}.");
+            self.journal.media(stack.now.unix, leg, &what);
         }
     }
 

@@ -195,7 +195,9 @@ impl Call {
             .iter()
             .filter_map(|binding| {
                 let destination = Destination::of_binding(binding, stack);
-                self.add_leg(stack, destination, wishes)
+                let leg = self.add_leg(stack, destination, wishes)?;
+                self.tell_way(stack, leg, binding.nat(), binding.received);
+                Some(leg)
             })
             .collect();
         self.invite(stack, &legs);

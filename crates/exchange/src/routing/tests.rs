@@ -51,6 +51,7 @@ fn binding(address: &str, q: u16) -> Arc<Binding> {
         local: "192.0.2.1:5060".parse().unwrap(),
         received: address.parse().unwrap(),
         connection: None,
+        nat: Default::default(),
     })
 }
 

@@ -79,6 +79,7 @@ fn register(node: &RunningNode, user: &str) {
         local: address,
         received: address,
         connection: None,
+        nat: Default::default(),
     };
     let change = ContactChange {
         binding,
