@@ -46,7 +46,7 @@ impl Bridge {
         for (section, media) in parsed.media().iter().enumerate() {
             let usable = self
                 .ends(from)
-                .and_then(|ends| ends.get(section)?.proposed.as_ref())
+                .and_then(|ends| ends.get(section)?.newest())
                 .is_some_and(|talk| talk.usable);
             sections.push(match format_of(media).filter(|_| usable) {
                 Some(format) => {

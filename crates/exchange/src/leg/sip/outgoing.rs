@@ -321,6 +321,8 @@ impl SipLeg {
         match (&mut self.phase, status) {
             (_, 100) => {}
             (Phase::Outgoing(outgoing), 101..=199) if !outgoing.released => {
+                // Whoever has come so far does not refuse because of the offer any more.
+                let _ = outgoing.takes_another_offer();
                 cx.received(self.id, response);
                 self.early_response(cx, response, status);
             }
