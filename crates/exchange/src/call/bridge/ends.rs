@@ -32,8 +32,10 @@ pub(super) struct Ends {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct End {
     pub(super) id: EndpointId,
-    /// Where it listens; not known before it is open.
+    /// Where it listens, or did before a restart; not known before it was open.
     pub(super) rtp: Option<SocketAddr>,
+    /// Ordered, and not yet open.
+    pub(super) opening: bool,
     /// What both sides have agreed to.
     pub(super) agreed: Option<Talk>,
     /// What the party has said and the other side has not agreed to yet.
@@ -90,6 +92,7 @@ impl End {
         End {
             id,
             rtp: None,
+            opening: true,
             agreed: None,
             proposed: None,
             offered: None,
@@ -124,6 +127,7 @@ impl End {
 
     /// After a restart the media plane knows nothing: it is told what was agreed once more.
     pub(super) fn begin_again(&mut self) {
+        self.opening = true;
         self.offered = None;
         self.carrier = None;
         self.bridged = false;

@@ -227,13 +227,14 @@ impl Bridge {
             return false;
         };
         end.rtp = Some(rtp);
+        end.opening = false;
         self.is_ready()
     }
 
     /// Whether no endpoint is waited for.
     pub(super) fn is_ready(&self) -> bool {
         let mut ends = self.all().flat_map(|ends| ends.ends.iter().flatten());
-        ends.all(|end| end.rtp.is_some())
+        ends.all(|end| !end.opening)
     }
 
     /// The plane could not open an endpoint.
@@ -338,7 +339,7 @@ impl Bridge {
         for ends in self.all_mut() {
             for place in &mut ends.ends {
                 let Some(end) = place else { continue };
-                let Some(rtp) = end.rtp.take() else {
+                let Some(rtp) = end.rtp else {
                     *place = None;
                     continue;
                 };
