@@ -46,13 +46,16 @@ impl fmt::Debug for SrtpKey {
 }
 
 /// How far streams have come, so that they go on after a restart: the rollover counter cannot be
-/// read from a packet (RFC 3711 section 3.3.1).
+/// read from a packet (RFC 3711 section 3.3.1), and no number may be used for two packets of ours
+/// under one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollovers {
-    /// Of what we send: SSRC and rollover counter.
-    pub ours: Vec<(u32, u32)>,
+    /// Of what we send: SSRC and packet index, which is the rollover counter and the sequence number.
+    pub ours: Vec<(u32, u64)>,
     /// Of what the party sends.
-    pub theirs: Vec<(u32, u32)>,
+    pub theirs: Vec<(u32, u64)>,
+    /// The index of our RTCP (RFC 3711 section 3.4) from which on none has been used.
+    pub rtcp: u32,
 }
 
 /// What a handshake on the media path needs.
