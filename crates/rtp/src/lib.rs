@@ -12,6 +12,7 @@ pub mod packet;
 pub mod playout;
 pub mod quality;
 pub mod rtcp;
+pub mod srtp;
 pub mod statistics;
 
 pub use demultiplex::{Kind, classify};
