@@ -355,6 +355,17 @@ impl Gate {
         }
     }
 
+    /// On which port RTCP is, when there is any.
+    pub(crate) fn rtcp_channel(&self) -> Option<Channel> {
+        self.negotiated.rtcp?;
+        Some(channel_of(self.is_multiplexed()))
+    }
+
+    /// Whether one more connectivity check may be looked at; anybody can send them.
+    pub(crate) fn may_check(&mut self, now_micros: u64) -> bool {
+        self.strange_rate.allows(now_micros)
+    }
+
     /// Whether RTP and RTCP share the RTP port (RFC 5761).
     pub(crate) fn is_multiplexed(&self) -> bool {
         self.negotiated.rtcp == Some(self.negotiated.rtp)
