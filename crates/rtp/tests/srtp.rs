@@ -533,6 +533,11 @@ fn a_key_is_not_used_beyond_its_lifetime() {
             sender.protect_rtcp(&mut buffer, 40),
             Err(ProtectError::KeyExpired)
         );
+        assert_eq!(
+            try_protect(&mut sender, &rtp(1)),
+            Err(ProtectError::KeyExpired),
+            "the key is at its end for RTP as well"
+        );
     }
 }
 

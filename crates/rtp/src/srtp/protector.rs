@@ -98,7 +98,7 @@ impl Protector {
     /// The index of a packet, when it may be sent.
     #[inline]
     fn next_index(&self, ssrc: u32, sequence: u16) -> Result<u64, ProtectError> {
-        if self.packets >= MAX_RTP_PACKETS {
+        if self.is_expired() {
             return Err(ProtectError::KeyExpired);
         }
         let Some(source) = self.sources.get(ssrc) else {
@@ -138,7 +138,7 @@ impl Protector {
         if buffer.len() - length < self.rtcp_overhead {
             return Err(ProtectError::Room);
         }
-        if self.next_rtcp >= MAX_RTCP_PACKETS {
+        if self.is_expired() {
             return Err(ProtectError::KeyExpired);
         }
         let index = u64::from(self.next_rtcp);
@@ -148,6 +148,12 @@ impl Protector {
         self.rtcp_has_moved |= self.next_rtcp.is_multiple_of(RTCP_INDEX_STEP);
         self.next_rtcp += 1;
         Ok(length)
+    }
+
+    /// Whichever of RTP and RTCP comes to its end first, the key is at its end for both (RFC 3711
+    /// section 9.2).
+    const fn is_expired(&self) -> bool {
+        self.packets >= MAX_RTP_PACKETS || self.next_rtcp >= MAX_RTCP_PACKETS
     }
 
     /// The rollover counter of a source that has sent.
