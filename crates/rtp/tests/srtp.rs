@@ -353,6 +353,61 @@ fn a_number_is_not_used_twice() {
     );
 }
 
+/// Phones that begin anew in mid call, or whose numbers jump by more than half of all numbers.
+#[test]
+fn a_source_whose_numbers_jump_goes_on_with_others() {
+    for (before, after) in [
+        (40_000, 10_000u16),
+        (5_000, 4_000),
+        (100, 60_000),
+        (500, 499 - 128),
+    ] {
+        let (mut sender, mut receiver) = ends(Suite::AeadAes128Gcm);
+        for number in [before - 1, before] {
+            let protected = protect(&mut sender, &rtp(number));
+            assert!(unprotect(&mut receiver, &protected).is_ok());
+        }
+        sender.take_moved();
+        assert_eq!(
+            try_protect(&mut sender, &rtp(after)),
+            Err(ProtectError::Old),
+            "it may be late"
+        );
+        assert!(!sender.take_moved());
+        for step in 1..300u16 {
+            let plain = rtp(after + step);
+            let protected = protect(&mut sender, &plain);
+            let heard = unprotect(&mut receiver, &protected).unwrap();
+            let header = Header::peek(&heard).unwrap();
+            assert_eq!(header.sequence, before + step);
+            assert_eq!(heard[4..], plain[4..], "nothing else has changed");
+            assert_eq!(sender.take_moved(), step == 1);
+        }
+        // The process dies.
+        let position = sender.positions().next().unwrap();
+        let (mut restarted, _) = ends(Suite::AeadAes128Gcm);
+        restarted.resume(position);
+        let protected = protect(&mut restarted, &rtp(after + 300));
+        let heard = unprotect(&mut receiver, &protected).unwrap();
+        assert_eq!(Header::peek(&heard).unwrap().sequence, before + 300);
+    }
+}
+
+#[test]
+fn late_packets_here_and_there_are_no_new_beginning() {
+    let (mut sender, _) = ends(Suite::AesCm128HmacSha1_80);
+    protect(&mut sender, &rtp(1_000));
+    for late in [5, 7, 6, 8, 10] {
+        assert_eq!(try_protect(&mut sender, &rtp(late)), Err(ProtectError::Old));
+    }
+    protect(&mut sender, &rtp(1_001));
+    assert_eq!(
+        try_protect(&mut sender, &rtp(11)),
+        Err(ProtectError::Old),
+        "one was in order meanwhile"
+    );
+}
+
 #[test]
 fn sequence_numbers_wrap_on_both_sides() {
     for suite in Suite::ALL {
@@ -469,6 +524,7 @@ fn nothing_up_to_the_written_position_is_let_in_after_a_restart() {
     receiver.resume(Position {
         ssrc: SSRC,
         index: 39,
+        shift: 0,
     });
     for old in &sent[..40] {
         assert!(unprotect(&mut receiver, old).is_err());
@@ -507,6 +563,7 @@ fn a_key_is_not_used_beyond_its_lifetime() {
         let near = Position {
             ssrc: SSRC,
             index: MAX_RTP_PACKETS - 3,
+            shift: 0,
         };
         sender.resume(near);
         receiver.resume(near);
@@ -533,6 +590,11 @@ fn a_key_is_not_used_beyond_its_lifetime() {
             sender.protect_rtcp(&mut buffer, 40),
             Err(ProtectError::KeyExpired)
         );
+        assert_eq!(
+            try_protect(&mut sender, &rtp(1)),
+            Err(ProtectError::KeyExpired),
+            "the key is at its end for RTP as well"
+        );
     }
 }
 
@@ -541,7 +603,11 @@ fn all_sources_of_a_key_share_its_lifetime() {
     let (mut sender, _) = ends(Suite::AesCm128HmacSha1_80);
     for ssrc in 0..2 {
         let index = MAX_RTP_PACKETS / 2 - u64::from(ssrc);
-        sender.resume(Position { ssrc, index });
+        sender.resume(Position {
+            ssrc,
+            index,
+            shift: 0,
+        });
     }
     let sequence = (MAX_RTP_PACKETS / 2 + 1) as u16;
     assert!(try_protect(&mut sender, &rtp_of(0, sequence, &[])).is_ok());

@@ -11,7 +11,7 @@ pub enum MasterKeyError {
     Mki,
 }
 
-/// Why a packet cannot be sent. Nothing has changed, and nothing may be sent.
+/// Why a packet cannot be sent. The packet has not changed, and nothing may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProtectError {
     /// The peer whose packet this is broke a rule: it has no whole header.
@@ -20,8 +20,9 @@ pub enum ProtectError {
     /// The peer whose packet this is broke a rule: a packet of this number has been sent already.
     #[error("a packet of this number has been sent already")]
     Repeated,
-    /// The peer whose packet this is broke a rule: it is late by more than the window, or its numbers
-    /// jumped back. The receiver could not take it, and the keystream might be used twice.
+    /// The peer whose packet this is broke a rule: it is late by more than the window. The receiver
+    /// could not take it, and the keystream might be used twice. When the numbers of the source have
+    /// jumped back, its next packet is sent.
     #[error("the packet is older than the window")]
     Old,
     /// The peer has changed its source so often that the key must be changed.

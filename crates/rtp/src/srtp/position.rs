@@ -8,6 +8,9 @@ pub struct Position {
     pub ssrc: u32,
     /// The highest packet index so far, 48 bits: the rollover counter and the sequence number.
     pub index: u64,
+    /// What is added to the sequence numbers that a source gives its packets before they are sent
+    /// (see [`super::Protector::protect_rtp`]); 0 for one that is heard.
+    pub shift: u16,
 }
 
 impl Position {

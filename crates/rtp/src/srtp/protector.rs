@@ -1,13 +1,13 @@
 //! What we send with one master key (RFC 3711 section 3.3): in place, each index once; no socket.
 
 use crate::bytes::{u8_at, u32_at};
-use crate::packet::{Header, VERSION, header_bytes};
+use crate::packet::{HEADER_BYTES, Header, VERSION, header_bytes};
 
 use super::derivation::SessionKeys;
 use super::error::ProtectError;
 use super::master_key::MasterKey;
 use super::position::{Position, index_of, nearest};
-use super::sources::Sources;
+use super::sources::{Source, Sources};
 use super::suite::INDEX_BYTES;
 use super::transform::{Identity, RTCP_CLEAR_BYTES, Transform};
 use super::window::{Verdict, WINDOW_PACKETS, Window};
@@ -76,8 +76,12 @@ impl Protector {
     /// Protects the packet of RTP in the first `length` bytes of `buffer`; returns how long it is
     /// then, which is [`Protector::rtp_overhead`] more.
     ///
+    /// A source whose own sequence numbers jump back, which no receiver of SRTP could follow, gets new
+    /// ones that go on: the packet's number is changed then. Its first such packet is taken for one
+    /// that is late, and refused.
+    ///
     /// # Errors
-    /// [`ProtectError`]; the buffer and the context are as they were.
+    /// [`ProtectError`]; the buffer is as it was, and nothing is to be sent.
     #[inline]
     pub fn protect_rtp(&mut self, buffer: &mut [u8], length: usize) -> Result<usize, ProtectError> {
         let packet = buffer.get(..length).ok_or(ProtectError::Room)?;
@@ -87,6 +91,9 @@ impl Protector {
             return Err(ProtectError::Room);
         }
         let index = self.next_index(ssrc, sequence)?;
+        if let Some([_, _, high, low, ..]) = buffer.first_chunk_mut::<HEADER_BYTES>() {
+            [*high, *low] = (index as u16).to_be_bytes();
+        }
         let id = Identity { ssrc, index };
         let sealed = self.rtp.seal_rtp(buffer, header, length, id, &self.mki);
         let length = sealed.ok_or(ProtectError::Room)?;
@@ -97,29 +104,28 @@ impl Protector {
 
     /// The index of a packet, when it may be sent.
     #[inline]
-    fn next_index(&self, ssrc: u32, sequence: u16) -> Result<u64, ProtectError> {
-        if self.packets >= MAX_RTP_PACKETS {
+    fn next_index(&mut self, ssrc: u32, sequence: u16) -> Result<u64, ProtectError> {
+        if self.is_expired() {
             return Err(ProtectError::KeyExpired);
         }
-        let Some(source) = self.sources.get(ssrc) else {
-            return match self.sources.is_full() {
+        let is_full = self.sources.is_full();
+        let Some(source) = self.sources.get_mut(ssrc) else {
+            return match is_full {
                 true => Err(ProtectError::TooManySources),
                 false => Ok(index_of(0, sequence)),
             };
         };
-        let window = &source.window;
-        let index = match source.is_resumed {
-            true => first_after(window.highest(), sequence),
-            false => {
-                let nearest = nearest(window.highest(), sequence);
-                u64::try_from(nearest).map_err(|_| ProtectError::Old)?
+        match index_after(source, sequence.wrapping_add(source.shift)) {
+            Err(ProtectError::Old) if source.begins_anew(sequence) => {
+                let index = source.window.highest() + 1;
+                if index >= MAX_RTP_PACKETS {
+                    return Err(ProtectError::KeyExpired);
+                }
+                source.shift = (index as u16).wrapping_sub(sequence);
+                self.sources.set_moved();
+                Ok(index)
             }
-        };
-        match window.check(index) {
-            Verdict::New if index >= MAX_RTP_PACKETS => Err(ProtectError::KeyExpired),
-            Verdict::New => Ok(index),
-            Verdict::Repeated => Err(ProtectError::Repeated),
-            Verdict::Old => Err(ProtectError::Old),
+            index => index,
         }
     }
 
@@ -138,7 +144,7 @@ impl Protector {
         if buffer.len() - length < self.rtcp_overhead {
             return Err(ProtectError::Room);
         }
-        if self.next_rtcp >= MAX_RTCP_PACKETS {
+        if self.is_expired() {
             return Err(ProtectError::KeyExpired);
         }
         let index = u64::from(self.next_rtcp);
@@ -150,6 +156,12 @@ impl Protector {
         Ok(length)
     }
 
+    /// Whichever of RTP and RTCP comes to its end first, the key is at its end for both (RFC 3711
+    /// section 9.2).
+    const fn is_expired(&self) -> bool {
+        self.packets >= MAX_RTP_PACKETS || self.next_rtcp >= MAX_RTCP_PACKETS
+    }
+
     /// The rollover counter of a source that has sent.
     pub fn rollover(&self, ssrc: u32) -> Option<u32> {
         self.sources.rollover(ssrc)
@@ -158,7 +170,7 @@ impl Protector {
     /// Says what the rollover counter of a source's next packet is. It must never be one that was
     /// used with the same sequence number.
     pub fn set_rollover(&mut self, ssrc: u32, rollover: u32) {
-        self.take_up(ssrc, Window::before(index_of(rollover, 0)));
+        self.take_up(ssrc, Window::before(index_of(rollover, 0)), 0);
     }
 
     /// Where every source stands, to be written down.
@@ -170,15 +182,16 @@ impl Protector {
     /// first index after that with its sequence number. More than [`MAX_SENT_SOURCES`], which are
     /// never written down, are not taken up.
     pub fn resume(&mut self, position: Position) {
-        self.take_up(position.ssrc, Window::after(position.index));
+        let Position { ssrc, index, shift } = position;
+        self.take_up(ssrc, Window::after(index), shift);
     }
 
-    fn take_up(&mut self, ssrc: u32, window: Window) {
+    fn take_up(&mut self, ssrc: u32, window: Window, shift: u16) {
         if self.sources.is_full() && self.sources.get(ssrc).is_none() {
             return;
         }
         self.packets = self.packets.saturating_add(window.highest());
-        self.sources.resume(ssrc, window);
+        self.sources.resume(ssrc, window, shift);
     }
 
     /// The SRTCP index of the next datagram, to be written down.
@@ -198,6 +211,25 @@ impl Protector {
     pub const fn take_moved(&mut self) -> bool {
         let rtcp = core::mem::replace(&mut self.rtcp_has_moved, false);
         self.sources.take_moved() || rtcp
+    }
+}
+
+/// The index of the next packet of a source that has sent, or was resumed.
+#[inline]
+fn index_after(source: &Source, sequence: u16) -> Result<u64, ProtectError> {
+    let window = &source.window;
+    let index = match source.is_resumed {
+        true => first_after(window.highest(), sequence),
+        false => {
+            let nearest = nearest(window.highest(), sequence);
+            u64::try_from(nearest).map_err(|_| ProtectError::Old)?
+        }
+    };
+    match window.check(index) {
+        Verdict::New if index >= MAX_RTP_PACKETS => Err(ProtectError::KeyExpired),
+        Verdict::New => Ok(index),
+        Verdict::Repeated => Err(ProtectError::Repeated),
+        Verdict::Old => Err(ProtectError::Old),
     }
 }
 

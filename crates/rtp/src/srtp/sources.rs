@@ -11,9 +11,23 @@ const USUAL_SOURCES: usize = 4;
 pub(super) struct Source {
     ssrc: u32,
     pub(super) window: Window,
+    /// What is added to its own sequence numbers.
+    pub(super) shift: u16,
+    /// The number of its own that would follow one that was too old.
+    stray: Option<u16>,
     /// Where it stands was told by the caller, and no packet has come since.
     pub(super) is_resumed: bool,
     last_packet: u64,
+}
+
+impl Source {
+    /// Notes a packet that is too old to be sent. Whether the source has begun anew with other numbers:
+    /// it has when two packets in a row are too old, as in RFC 3550 appendix A.1.
+    pub(super) const fn begins_anew(&mut self, sequence: u16) -> bool {
+        let is_next = matches!(self.stray, Some(stray) if stray == sequence);
+        self.stray = Some(sequence.wrapping_add(1));
+        is_next
+    }
 }
 
 /// At most `limit` sources. What they are found by is looked through from the beginning: there are
@@ -40,6 +54,11 @@ impl Sources {
         self.list.iter().find(|source| source.ssrc == ssrc)
     }
 
+    #[inline]
+    pub(super) fn get_mut(&mut self, ssrc: u32) -> Option<&mut Source> {
+        self.list.iter_mut().find(|source| source.ssrc == ssrc)
+    }
+
     pub(super) const fn is_full(&self) -> bool {
         self.list.len() >= self.limit
     }
@@ -56,23 +75,24 @@ impl Sources {
                 source.window.note(index);
                 self.has_moved |= source.is_resumed || has_moved(before, source.window.highest());
                 source.is_resumed = false;
+                source.stray = None;
                 source.last_packet = packets;
             }
             None => {
                 let mut window = Window::before(index);
                 window.note(index);
-                self.place(ssrc, window, false);
+                self.place(ssrc, window, 0, false);
             }
         }
     }
 
     /// Says where a source stands, without any packet of it.
-    pub(super) fn resume(&mut self, ssrc: u32, window: Window) {
+    pub(super) fn resume(&mut self, ssrc: u32, window: Window, shift: u16) {
         self.list.retain(|source| source.ssrc != ssrc);
-        self.place(ssrc, window, true);
+        self.place(ssrc, window, shift, true);
     }
 
-    fn place(&mut self, ssrc: u32, window: Window, is_resumed: bool) {
+    fn place(&mut self, ssrc: u32, window: Window, shift: u16, is_resumed: bool) {
         if self.is_full()
             && let Some(oldest) = self.oldest()
         {
@@ -82,6 +102,8 @@ impl Sources {
         self.list.push(Source {
             ssrc,
             window,
+            shift,
+            stray: None,
             is_resumed,
             last_packet: self.packets,
         });
@@ -97,12 +119,17 @@ impl Sources {
         self.list.iter().map(|source| Position {
             ssrc: source.ssrc,
             index: source.window.highest(),
+            shift: source.shift,
         })
     }
 
     pub(super) fn rollover(&self, ssrc: u32) -> Option<u32> {
-        let index = self.get(ssrc)?.window.highest();
-        Some(Position { ssrc, index }.rollover())
+        Some((self.get(ssrc)?.window.highest() >> 16) as u32)
+    }
+
+    /// What is written down of a source is not true any more.
+    pub(super) const fn set_moved(&mut self) {
+        self.has_moved = true;
     }
 
     pub(super) const fn take_moved(&mut self) -> bool {

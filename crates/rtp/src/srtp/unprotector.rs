@@ -104,7 +104,7 @@ impl Unprotector {
     /// Says what the rollover counter of a source is, for one that was joined late.
     pub fn set_rollover(&mut self, ssrc: u32, rollover: u32) {
         self.sources
-            .resume(ssrc, Window::before(index_of(rollover, 0)));
+            .resume(ssrc, Window::before(index_of(rollover, 0)), 0);
     }
 
     /// Where every source of RTP stands, to be written down.
@@ -117,7 +117,7 @@ impl Unprotector {
     /// heard.
     pub fn resume(&mut self, position: Position) {
         self.sources
-            .resume(position.ssrc, Window::after(position.index));
+            .resume(position.ssrc, Window::after(position.index), 0);
     }
 
     /// Whether a source is new or has sent another 2^15 packets since this was asked last, so that

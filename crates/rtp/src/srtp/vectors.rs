@@ -252,23 +252,49 @@ fn rtcp_that_is_authenticated_only_with_aes_gcm() {
     }
 }
 
-/// A protected packet of another implementation (the tests of libSRTP), from the master key on, so
-/// that the derivation for AEAD with its shorter salt is compared too.
-#[test]
-fn aes_gcm_from_a_master_key() {
-    let key = bytes("000102030405060708090a0b0c0d0e0f a0a1a2a3a4a5a6a7a8a9aaab");
-    let master = MasterKey::new(Suite::AeadAes128Gcm, &key).unwrap();
-    let mut receiver = Unprotector::new(&master);
-    let mut rtp = bytes(
+/// Suite, master key with salt, a packet of SRTP and one of SRTCP with the index 1 that another
+/// implementation made (the tests of libSRTP), so that whole packets are compared, and the derivation
+/// for AEAD with its shorter salt.
+const OF_LIBSRTP: [(Suite, &str, &str, Option<&str>); 3] = [
+    (
+        Suite::AesCm128HmacSha1_80,
+        "e1f97a0d3e018be0d64fa32c06de4139 0ec675ad498afeebb6960b3aabe6",
+        "800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb",
+        Some("81c8000bcafebabe7128035be487b9bdbef89041f977a5a880000001993e08cd54d6c1230798"),
+    ),
+    (
+        Suite::AesCm256HmacSha1_80,
+        "f0f04914b513f2763a1b1fa130f10e2998f6f6e43e4309d1e622a0e332b9f1b6
+         3b04803de51ee7c96423ab5b78d2",
+        "800f1234decafbadcafebabef1d9de17ff251ff1aa007774b0b4b40da08d9d9a5b3a55d8873b",
+        None,
+    ),
+    (
+        Suite::AeadAes128Gcm,
+        "000102030405060708090a0b0c0d0e0f a0a1a2a3a4a5a6a7a8a9aaab",
         "800f1234decafbadcafebabec5002ede04cfdd2eb91159e0880aa06e
          d2976826f796b201df3131a127e8a392",
-    );
-    assert_eq!(receiver.unprotect_rtp(&mut rtp), Ok(28));
-    assert_eq!(rtp[12..28], [0xab; 16]);
-    let mut rtcp = bytes(
-        "81c8000bcafebabec98b8b5df0392a55852b6c21ac8e7025
-         c52c6fbea2b3b446ea31123ba88ce61e80000001",
-    );
-    assert_eq!(receiver.unprotect_rtcp(&mut rtcp), Ok(24));
-    assert_eq!(rtcp[8..24], [0xab; 16]);
+        Some(
+            "81c8000bcafebabec98b8b5df0392a55852b6c21ac8e7025
+             c52c6fbea2b3b446ea31123ba88ce61e80000001",
+        ),
+    ),
+];
+
+#[test]
+fn whole_packets_of_another_implementation() {
+    for (suite, key, rtp, rtcp) in OF_LIBSRTP {
+        let master = MasterKey::new(suite, &bytes(key)).unwrap();
+        let mut receiver = Unprotector::new(&master);
+        let mut datagram = bytes(rtp);
+        assert_eq!(receiver.unprotect_rtp(&mut datagram), Ok(28), "{suite:?}");
+        assert_eq!(datagram[12..28], [0xab; 16]);
+        let mut sender = Protector::new(&master);
+        assert_eq!(sender.protect_rtp(&mut datagram, 28), Ok(datagram.len()));
+        assert_eq!(datagram, bytes(rtp));
+        let Some(rtcp) = rtcp else { continue };
+        let mut datagram = bytes(rtcp);
+        assert_eq!(receiver.unprotect_rtcp(&mut datagram), Ok(24), "{suite:?}");
+        assert_eq!(datagram[8..24], [0xab; 16]);
+    }
 }
