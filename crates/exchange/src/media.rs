@@ -13,7 +13,7 @@ mod protection;
 
 pub use protection::{
     Dtls, DtlsRole, Fingerprint, Ice, IceCandidate, IceCandidateKind, IceCredentials, Protection,
-    Rollovers, SrtpKey, SrtpKeys,
+    Rollovers, SrtpKey, SrtpKeys, StreamPosition,
 };
 
 /// Names an endpoint, for ever; chosen by the exchange.

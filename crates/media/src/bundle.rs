@@ -2,7 +2,7 @@
 //! what it says of itself, by its source when that is known, by a payload type that only one has. No
 //! packet is judged here.
 
-use fernamt_exchange::media::Remote;
+use fernamt_exchange::media::{EndpointId, Remote};
 use fernamt_rtp::Packet;
 use fernamt_rtp::packet::Header;
 
@@ -70,8 +70,9 @@ impl Bundle {
     }
 
     /// Whether an endpoint is one of them.
-    pub(crate) fn has(&self, link: Link) -> bool {
-        self.members.iter().any(|member| member.link == link)
+    pub(crate) fn has(&self, endpoint: EndpointId) -> bool {
+        let mut members = self.members.iter();
+        members.any(|member| member.link.endpoint == endpoint)
     }
 
     /// Whose an RTP packet is.
@@ -122,8 +123,9 @@ impl Bundle {
     }
 
     /// Notes a source that is sent for a member.
-    pub(crate) fn sends(&mut self, link: Link, ssrc: u32) {
-        let member = self.members.iter().position(|member| member.link == link);
+    pub(crate) fn sends(&mut self, endpoint: EndpointId, ssrc: u32) {
+        let mut members = self.members.iter();
+        let member = members.position(|member| member.link.endpoint == endpoint);
         if let Some(member) = member {
             self.sent.learn(ssrc, member);
         }

@@ -13,7 +13,7 @@ use core::net::SocketAddr;
 use fernamt_exchange::media::{EndpointId, Format, Rollovers, Statistics};
 use fernamt_rtp::extension::remove_extension;
 use fernamt_rtp::packet::Header;
-use fernamt_rtp::rtcp::remove_feedback;
+use fernamt_rtp::rtcp::feedback::remove_feedback;
 use fernamt_rtp::{Kind, Packet, classify};
 
 pub(crate) use setup::{Outbox, Outside, Setup};
@@ -440,7 +440,7 @@ impl Endpoint {
 
     /// Whether another endpoint shares our ports; when it does, its source is remembered, so that
     /// what is reported on it finds back.
-    pub(crate) fn carries(&mut self, rider: Link, ssrc: Option<u32>) -> bool {
+    pub(crate) fn carries(&mut self, rider: EndpointId, ssrc: Option<u32>) -> bool {
         let Some(bundle) = &mut self.bundle else {
             return false;
         };

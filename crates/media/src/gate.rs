@@ -362,8 +362,12 @@ impl Gate {
     }
 
     /// Whether one more connectivity check may be looked at; anybody can send them.
-    pub(crate) fn may_check(&mut self, now_micros: u64) -> bool {
-        self.strange_rate.allows(now_micros)
+    pub(crate) fn may_check(&mut self, channel: Channel, from: SocketAddr, now_micros: u64) -> bool {
+        let is_known = self.paths.as_ref().is_some_and(|paths| paths.accept(channel, from));
+        match is_known {
+            true => self.rate.allows(now_micros),
+            false => self.strange_rate.allows(now_micros),
+        }
     }
 
     /// Whether RTP and RTCP share the RTP port (RFC 5761).

@@ -5,7 +5,7 @@ mod keys;
 
 use core::fmt;
 
-use fernamt_exchange::media::{ProtectionFailure, Rollovers, SrtpKey, SrtpKeys};
+use fernamt_exchange::media::{ProtectionFailure, Rollovers, SrtpKey, SrtpKeys, StreamPosition};
 use fernamt_rtp::srtp::{Position, ProtectError, Protector, Unprotector};
 
 pub(crate) use keys::{from_handshake, master_key};
@@ -184,10 +184,9 @@ impl Keyed {
     }
 
     fn positions(&self) -> Rollovers {
-        let pair = |position: Position| (position.ssrc, position.index);
         Rollovers {
-            ours: self.ours.protector.positions().map(pair).collect(),
-            theirs: self.theirs.unprotector.positions().map(pair).collect(),
+            ours: self.ours.protector.positions().map(written).collect(),
+            theirs: self.theirs.unprotector.positions().map(written).collect(),
             rtcp: self.ours.protector.rtcp_index(),
         }
     }
@@ -196,9 +195,10 @@ impl Keyed {
 impl Ours {
     fn new(key: &SrtpKey, rollovers: &Rollovers) -> Result<Ours, ProtectionFailure> {
         let mut protector = Protector::new(&master_key(key)?);
-        for &(ssrc, index) in &rollovers.ours {
-            protector.resume(Position { ssrc, index });
-        }
+        rollovers
+            .ours
+            .iter()
+            .for_each(|stream| protector.resume(position(stream)));
         if rollovers.rtcp > 0 {
             protector.resume_rtcp(rollovers.rtcp);
         }
@@ -212,14 +212,25 @@ impl Ours {
 impl Theirs {
     fn new(key: &SrtpKey, rollovers: &Rollovers) -> Result<Theirs, ProtectionFailure> {
         let mut unprotector = Unprotector::new(&master_key(key)?);
-        for &(ssrc, index) in &rollovers.theirs {
-            unprotector.resume(Position { ssrc, index });
-        }
+        rollovers
+            .theirs
+            .iter()
+            .for_each(|stream| unprotector.resume(position(stream)));
         Ok(Theirs {
             key: key.clone(),
             unprotector,
         })
     }
+}
+
+fn written(position: Position) -> StreamPosition {
+    let Position { ssrc, index, shift } = position;
+    StreamPosition { ssrc, index, shift }
+}
+
+fn position(stream: &StreamPosition) -> Position {
+    let StreamPosition { ssrc, index, shift } = *stream;
+    Position { ssrc, index, shift }
 }
 
 /// Shows neither keys nor what was made of them.

@@ -1,7 +1,7 @@
 //! What the packets of a party are called on the other side of its bridge; no sound is touched.
 
 use fernamt_exchange::media::Translation;
-use fernamt_rtp::event::{EventTranslation, set_payload_type};
+use fernamt_rtp::event::translation::{EventTranslation, set_payload_type};
 use fernamt_rtp::packet::Header;
 
 /// Payload types that are given other numbers, at most: as many as there are.

@@ -62,7 +62,7 @@ fn a_payload_type_that_only_one_has_is_enough() {
 fn rtcp_belongs_to_its_source_or_to_what_it_reports_on() {
     let mut bundle = bundle();
     owner(&mut bundle, &packet(96, 7, Some(b'2')));
-    bundle.sends(link(2), 0x55);
+    bundle.sends(EndpointId(2), 0x55);
     let report = |source: u32, about: u32| {
         let mut report = vec![0x81, 201, 0, 7];
         report.extend(source.to_be_bytes());
@@ -93,5 +93,5 @@ fn the_rider_after_the_limit_is_left_out() {
     let riders = (2..2 + MAX_RIDERS as u64 + 1).map(link);
     let bundle = Bundle::new(link(1), riders);
     assert_eq!(bundle.riders().count(), MAX_RIDERS);
-    assert!(!bundle.has(link(2 + MAX_RIDERS as u64)));
+    assert!(!bundle.has(EndpointId(2 + MAX_RIDERS as u64)));
 }

@@ -67,7 +67,11 @@ impl Endpoint {
         let now_micros = outside.clock.now_micros;
         match &mut self.gate {
             Some(gate) => gate.renegotiate(remote, now_micros),
-            None => self.gate = Some(Gate::new(remote, self.packets_per_second, now_micros)),
+            None => {
+                let mut gate = Gate::new(remote, self.packets_per_second, now_micros);
+                gate.set_carries(self.bundle.is_some());
+                self.gate = Some(gate);
+            }
         }
         self.watch.set(remote, now_micros);
         self.translations = Translations::new(&remote.translations);
@@ -231,13 +235,14 @@ impl Endpoint {
             (_, None) => None,
         };
         let now_micros = outside.clock.now_micros;
-        let admits = |gate: &mut Gate| gate.may_check(now_micros);
-        match (agent, self.gate.as_mut()) {
-            (Some(agent), Some(gate)) if admits(gate) => {
+        let gate = self.gate.as_mut();
+        let admitted = gate.is_some_and(|gate| gate.may_check(channel, from, now_micros));
+        match agent.filter(|_| admitted) {
+            Some(agent) => {
                 let mut send = |to, datagram: &[u8]| (outbox.send)(channel, to, datagram);
                 agent.handle(datagram, from, outside.random, now_micros, &mut send);
             }
-            _ => self.packets_dropped += 1,
+            None => self.packets_dropped += 1,
         }
     }
 

@@ -143,6 +143,7 @@ impl Latch {
             ssrc: header.ssrc,
             sequence: header.sequence,
         });
+        let is_former = self.is_former(from, now_micros);
         match &mut self.state {
             State::Closed {
                 address,
@@ -157,7 +158,7 @@ impl Latch {
                     return Verdict::Accepted;
                 }
             }
-            State::Open if self.is_former(from, now_micros) => return Verdict::Accepted,
+            State::Open if is_former => return Verdict::Accepted,
             State::Open => {}
         }
         self.identified(from, now_micros)
