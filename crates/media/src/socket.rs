@@ -211,7 +211,7 @@ mod tests {
             assert_eq!(received, Some((expected, party.local_addr().unwrap())));
             assert_eq!(room.datagram(expected), vec![1; expected]);
         }
-        assert_eq!(room.datagram(MAX_DATAGRAM_BYTES + 1), [0_u8; 0]);
+        assert_eq!(room.datagram(ROOM_BYTES + 1), [0_u8; 0]);
     }
 
     #[test]

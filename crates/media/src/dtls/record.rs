@@ -10,6 +10,17 @@ const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 const HELLO_VERIFY_REQUEST: u8 = 3;
 
+/// Types of handshake messages that are ever sent in clear (RFC 5246 section 7.4, RFC 6347 section
+/// 4.3.2); the others are noise.
+const IN_CLEAR: [u8; 9] = [1, 2, 3, 4, 11, 12, 13, 15, 16];
+
+/// Ends the messages of a server (RFC 5246 section 7.4.5).
+const SERVER_HELLO_DONE: u8 = 14;
+
+/// The last number of a message in clear, well above what there are in a handshake. One with a higher
+/// number would be kept for later, and spoil the end.
+const MAX_MESSAGE_NUMBER: u16 = 16;
+
 /// What a datagram is for a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
@@ -37,16 +48,34 @@ pub(super) fn content(datagram: &[u8]) -> Content {
             return Content::Forgeable;
         }
         let length = usize::from(u16::from_be_bytes([high, low]));
-        match behind.get(length..) {
-            Some(next) => rest = next,
-            None => return Content::Forgeable,
+        let Some((fragment, next)) = behind.split_at_checked(length) else {
+            return Content::Forgeable;
+        };
+        let is_clear = [epoch_high, epoch_low] == [0, 0];
+        if kind == HANDSHAKE && is_clear && !is_plausible(fragment) {
+            return Content::Forgeable;
         }
+        rest = next;
     }
     match (datagram.first(), datagram.get(HEADER_BYTES)) {
         (Some(&HANDSHAKE), Some(&CLIENT_HELLO)) => Content::ClientHello,
         (Some(&HANDSHAKE), Some(&(SERVER_HELLO | HELLO_VERIFY_REQUEST))) => Content::ServerHello,
         _ => Content::Other,
     }
+}
+
+/// Whether a message in clear can be one of a handshake (RFC 6347 section 4.2.2).
+fn is_plausible(message: &[u8]) -> bool {
+    let Some((header, body)) = message.split_first_chunk::<12>() else {
+        return false;
+    };
+    let [kind, l0, l1, l2, n0, n1, o0, o1, o2, f0, f1, f2] = *header;
+    let number = |high, middle, low| u32::from_be_bytes([0, high, middle, low]);
+    let (length, offset, fragment) = (number(l0, l1, l2), number(o0, o1, o2), number(f0, f1, f2));
+    (IN_CLEAR.contains(&kind) || kind == SERVER_HELLO_DONE)
+        && u16::from_be_bytes([n0, n1]) <= MAX_MESSAGE_NUMBER
+        && offset + fragment <= length
+        && body.len() >= fragment as usize
 }
 
 #[cfg(test)]
@@ -61,12 +90,19 @@ mod tests {
         record
     }
 
+    /// A whole message of 20 bytes.
+    fn message(kind: u8) -> Vec<u8> {
+        let mut message = vec![kind, 0, 0, 20, 0, 0, 0, 0, 0, 0, 0, 20];
+        message.extend([7; 20]);
+        message
+    }
+
     #[test]
     fn hellos_are_told_by_their_type() {
-        assert_eq!(content(&record(22, 0, &[1; 40])), Content::ClientHello);
-        assert_eq!(content(&record(22, 0, &[2; 40])), Content::ServerHello);
-        assert_eq!(content(&record(22, 0, &[3; 40])), Content::ServerHello);
-        assert_eq!(content(&record(22, 0, &[11; 40])), Content::Other);
+        assert_eq!(content(&record(22, 0, &message(1))), Content::ClientHello);
+        assert_eq!(content(&record(22, 0, &message(2))), Content::ServerHello);
+        assert_eq!(content(&record(22, 0, &message(3))), Content::ServerHello);
+        assert_eq!(content(&record(22, 0, &message(11))), Content::Other);
         assert_eq!(content(&record(20, 0, &[1])), Content::Other);
     }
 
@@ -74,9 +110,25 @@ mod tests {
     fn an_alert_in_clear_is_found_behind_other_records() {
         let alert = record(21, 0, &[2, 40]);
         assert_eq!(content(&alert), Content::Forgeable);
-        let behind = [record(22, 0, &[2; 40]), alert].concat();
+        let behind = [record(22, 0, &message(2)), alert].concat();
         assert_eq!(content(&behind), Content::Forgeable);
         assert_eq!(content(&record(21, 1, &[0; 26])), Content::Other);
+    }
+
+    #[test]
+    fn messages_that_no_handshake_has_are_noise() {
+        let spoilt = |at: usize, with: u8| {
+            let mut spoilt = message(1);
+            spoilt[at] = with;
+            content(&record(22, 0, &spoilt))
+        };
+        assert_eq!(spoilt(5, MAX_MESSAGE_NUMBER as u8), Content::ClientHello);
+        assert_eq!(spoilt(5, MAX_MESSAGE_NUMBER as u8 + 1), Content::Forgeable);
+        assert_eq!(spoilt(0, 7), Content::Forgeable);
+        assert_eq!(spoilt(3, 19), Content::Forgeable);
+        assert_eq!(spoilt(8, 1), Content::Forgeable);
+        assert_eq!(spoilt(11, 21), Content::Forgeable);
+        assert_eq!(content(&record(22, 0, &message(1)[..11])), Content::Forgeable);
     }
 
     proptest! {
