@@ -41,7 +41,7 @@ pub enum Command {
         /// The endpoint.
         endpoint: EndpointId,
         /// Where the party is and how it may be found.
-        remote: Remote,
+        remote: Box<Remote>,
     },
     /// The party has found more addresses at which it may be (trickle ICE, RFC 8838).
     Candidates {

@@ -67,6 +67,9 @@ fn open(plane: &Plane, endpoint: EndpointId, port: u16, party: u16) -> Result<()
         silence: Some(Duration::from_secs(60)),
         ..Remote::plain(SocketAddr::new(LOCAL, party))
     };
-    plane.execute(Command::Remote { endpoint, remote });
+    plane.execute(Command::Remote {
+            endpoint,
+            remote: Box::new(remote),
+        });
     Ok(())
 }

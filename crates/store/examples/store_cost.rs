@@ -163,6 +163,8 @@ fn devices(folder: &DataFolder) {
             .into_iter()
             .collect(),
         direct_media: false,
+        encryption: Default::default(),
+        media_transport: Default::default(),
         secret: Secret::Password(format!("secret{number}").into()),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

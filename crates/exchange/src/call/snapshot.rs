@@ -17,7 +17,10 @@ use crate::stack::Stack;
 
 /// The first byte of every written state. A newer program reads older versions; an older program
 /// refuses newer ones and says so.
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
+
+/// The version whose media were in clear always.
+pub(super) const FIRST_VERSION: u8 = 1;
 
 /// What both kinds of state begin with.
 #[derive(Debug, Serialize, Deserialize)]

@@ -31,6 +31,8 @@ fn device(user: &str, numbers: &[&str]) -> Device {
             .collect(),
         ha1: Ha1::new(user, "fernamt", "secret"),
         direct_media: false,
+        encryption: Default::default(),
+        media_transport: Default::default(),
     }
 }
 

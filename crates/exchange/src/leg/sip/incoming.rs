@@ -12,10 +12,10 @@ use fernamt_sip::message::{Message, Name};
 use fernamt_sip::transaction::ServerId;
 use fernamt_sip::transport::Flow;
 
-use super::write::{Reply, Tag};
+use super::write::{Reply, Tag, write_encryption, write_warning};
 use super::{Abilities, Context, Phase, SipLeg};
 use crate::cause::Cause;
-use crate::leg::{Description, LegEvent, LegId, Progress, Rejection, Release};
+use crate::leg::{Description, LegEvent, LegId, Progress, Rejection, Release, Warning};
 use crate::request::stateless::response_flow;
 use crate::stack::Stack;
 
@@ -138,6 +138,7 @@ impl SipLeg {
             informations: Vec::new(),
             unconfirmed: None,
             answered: false,
+            encryption: None,
         })
     }
 
@@ -218,7 +219,10 @@ impl SipLeg {
             body: progress.description.as_deref(),
             rseq,
         };
-        self.respond(cx, server, &request, &reply, |_| {});
+        let encryption = self.encryption;
+        self.respond(cx, server, &request, &reply, |builder| {
+            write_encryption(builder, encryption);
+        });
         if described {
             self.described = progress.description;
         }
@@ -249,7 +253,11 @@ impl SipLeg {
             body: description.as_deref(),
             rseq: None,
         };
-        let bytes = self.write_response(cx, &request, &reply, |builder| session.write(builder));
+        let encryption = self.encryption;
+        let bytes = self.write_response(cx, &request, &reply, |builder| {
+            session.write(builder);
+            write_encryption(builder, encryption);
+        });
         let remote = response_flow(self.flow, &request).remote;
         let Phase::Incoming(incoming) = &mut self.phase else {
             return;
@@ -315,6 +323,7 @@ impl SipLeg {
         cx: &mut Context<'_>,
         rejection: &Rejection,
         retry_after: Option<Duration>,
+        warning: Option<&Warning>,
     ) {
         let Phase::Incoming(incoming) = &mut self.phase else {
             return self.release(cx, rejection.cause, false);
@@ -324,11 +333,15 @@ impl SipLeg {
         let status = rejection.status.unwrap_or_else(|| rejection.cause.status());
         if let Ok(request) = Message::parse(&request) {
             let reason = rejection.cause.reason();
+            let host = cx
+                .stack
+                .public_address(self.flow.transport, self.flow.local);
             self.respond(cx, server, &request, &Reply::status(status), |builder| {
                 builder.header(Name::Reason, reason);
                 if let Some(retry_after) = retry_after {
                     builder.header(Name::RetryAfter, retry_after.as_secs());
                 }
+                write_warning(builder, warning, &host);
             });
         }
         self.finish(cx);
@@ -443,7 +456,7 @@ impl SipLeg {
             status: Some(504),
         };
         if matches!(self.phase, Phase::Incoming(_)) {
-            self.reject(cx, &rejection, None);
+            self.reject(cx, &rejection, None, None);
             cx.stack.emit(
                 self.id,
                 LegEvent::Released(Release {
