@@ -95,7 +95,7 @@ fn end(journal: &CallJournal, call: u64) {
             0,
             Write::Closed {
                 record,
-                journal: Vec::new(),
+                journal: Journal::default(),
             },
         )
         .unwrap();
