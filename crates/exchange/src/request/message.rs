@@ -142,7 +142,7 @@ impl Exchange {
         let name = name.unwrap_or_default();
         builder.header(
             Name::From,
-            format_args!("{name}<sip:{number}@{public}>;tag={tag}"),
+            format_args!("{name}<sip:{number}@{public}>;tag={}", tag.text()),
         );
         let to = request.to().map_or("", |to| to.uri_text());
         builder.header(Name::To, format_args!("<{to}>"));

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use fernamt_sip::builder::ResponseBuilder;
+use fernamt_sip::builder::{ResponseBuilder, Shown};
 use fernamt_sip::dialog::Dialog;
 use fernamt_sip::message::{Message, Name};
 use fernamt_sip::transaction::ServerId;
@@ -325,7 +325,7 @@ impl SipLeg {
         if let Ok(request) = Message::parse(&request) {
             let reason = rejection.cause.reason();
             self.respond(cx, server, &request, &Reply::status(status), |builder| {
-                builder.header(Name::Reason, reason);
+                builder.header(Name::Reason, Shown(reason));
                 if let Some(retry_after) = retry_after {
                     builder.header(Name::RetryAfter, retry_after.as_secs());
                 }

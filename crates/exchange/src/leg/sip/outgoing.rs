@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use fernamt_sip::builder::RequestBuilder;
+use fernamt_sip::builder::{RequestBuilder, Shown};
 use fernamt_sip::dialog::session_timer::SessionTimerOffer;
 use fernamt_sip::dialog::{Dialog, DialogError};
 use fernamt_sip::message::{Message, Method, Name};
@@ -252,26 +252,16 @@ impl SipLeg {
             builder.header(Name::Route, path);
         }
         builder.header(Name::MaxForwards, request.hops);
-        let number = EscapedUser(&request.caller_number);
-        let tag = Tag(self.tag);
+        let number = Shown(EscapedUser(&request.caller_number));
+        let domain = ["@", &*public, ">;tag="];
+        let uri_and_tag = (("<sip:", number), (domain, Tag(self.tag)));
         match &request.caller_name {
-            Some(name) => {
-                let name = Quoted(name);
-                builder.header(
-                    Name::From,
-                    format_args!("{name} <sip:{number}@{public}>;tag={tag}"),
-                );
-            }
-            None => {
-                builder.header(
-                    Name::From,
-                    format_args!("<sip:{number}@{public}>;tag={tag}"),
-                );
-            }
-        }
-        builder.header(Name::To, format_args!("<{}>", without_params(uri)));
+            Some(name) => builder.header(Name::From, ((Shown(Quoted(name)), " "), uri_and_tag)),
+            None => builder.header(Name::From, uri_and_tag),
+        };
+        builder.header(Name::To, ["<", without_params(uri), ">"]);
         builder.header(Name::CallId, &self.call_id);
-        builder.header(Name::CSeq, format_args!("{} INVITE", outgoing.cseq));
+        builder.header(Name::CSeq, (outgoing.cseq, [" INVITE"]));
         builder.header(Name::Contact, &contact);
         builder.header(Name::Allow, ALLOWED);
         let supported = if request.reliable_progress {
@@ -459,7 +449,7 @@ impl SipLeg {
         for name in [Name::Via, Name::Route, Name::From, Name::To, Name::CallId] {
             builder.copy(&invite, name);
         }
-        builder.header(Name::CSeq, format_args!("{} CANCEL", outgoing.cseq));
+        builder.header(Name::CSeq, (outgoing.cseq, [" CANCEL"]));
         builder.header(Name::MaxForwards, 70).finish();
         Some(bytes)
     }

@@ -16,8 +16,7 @@ use crate::stack::Stack;
 /// What of a leg survives a restart: everything but transactions and timers, which begin anew. Its
 /// text `T`, dialog `D` and bytes `B` are borrowed while it is written, and owned when it has been read.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct SipLegState<T = Box<str>, D = Box<Dialog>, B = Octets<Box<[u8]>>>
-{
+pub(crate) struct SipLegState<T = Box<str>, D = Box<Dialog>, B = Octets<Box<[u8]>>> {
     tag: u64,
     call_id: T,
     transport: Transport,
