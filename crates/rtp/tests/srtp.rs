@@ -236,6 +236,32 @@ fn srtp_tag_ignored() {
     }
 }
 
+/// GHSA-vhxv-phmx-g52q: names and farewells were sent in clear where everything had to be encrypted.
+#[test]
+fn rtcp_bye_plaintext() {
+    let names = [
+        0x81, 202, 0, 3, 1, 2, 3, 4, 1, 5, b'p', b'h', b'o', b'n', b'e', 0,
+    ];
+    let goodbye = [
+        0x81, 203, 0, 3, 1, 2, 3, 4, 7, b'g', b'o', b'o', b'd', b'b', b'y', b'e',
+    ];
+    for suite in Suite::ALL {
+        let (mut sender, mut receiver) = ends(suite);
+        // A name or a farewell that stands first is as little seen as one behind a report.
+        for plain in [
+            [&REPORT[..], &names, &goodbye].concat(),
+            names.to_vec(),
+            goodbye.to_vec(),
+        ] {
+            let protected = protect_rtcp(&mut sender, &plain);
+            for word in [&b"phone"[..], b"goodbye"] {
+                assert!(!protected.windows(word.len()).any(|part| part == word));
+            }
+            assert_eq!(unprotect_rtcp(&mut receiver, &protected), Ok(plain));
+        }
+    }
+}
+
 #[test]
 fn a_changed_bit_is_always_refused() {
     for suite in Suite::ALL {
