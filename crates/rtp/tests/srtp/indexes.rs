@@ -256,6 +256,15 @@ fn a_key_is_not_used_beyond_its_lifetime() {
 }
 
 #[test]
+fn telling_a_position_again_does_not_use_up_the_key() {
+    let (mut sender, _) = ends(Suite::AesCm128HmacSha1_80);
+    for _ in 0..3 {
+        sender.set_rollover(SSRC, u32::MAX / 2);
+    }
+    assert!(try_protect(&mut sender, &rtp(1)).is_ok());
+}
+
+#[test]
 fn all_sources_of_a_key_share_its_lifetime() {
     let (mut sender, _) = ends(Suite::AesCm128HmacSha1_80);
     for ssrc in 0..2 {
