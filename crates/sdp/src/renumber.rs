@@ -32,8 +32,8 @@ pub struct PayloadTranslation {
     pub event_clocks: Option<(u32, u32)>,
 }
 
-/// Which payload types of an offer and of its answer mean the same. Where nothing differs, nothing
-/// is allocated.
+/// Which payload types of an offer and of its answer mean the same. Where nothing differs, it
+/// holds nothing on the heap.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PayloadMap {
     pairs: Vec<PayloadPair>,
