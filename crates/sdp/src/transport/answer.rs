@@ -62,10 +62,9 @@ pub struct TransportAnswer {
     pub keying: Keying,
     /// Whether the answer has credentials and candidates.
     pub ice: bool,
-    /// Whether the answer has `a=rtcp-mux`.
+    /// Whether the answer has `a=rtcp-mux`. It never has `a=rtcp-mux-only`: that is for offers
+    /// (RFC 8858 section 3).
     pub rtcp_mux: bool,
-    /// Whether the answer has `a=rtcp-mux-only`.
-    pub rtcp_mux_only: bool,
     /// Whether the answer has `a=rtcp-rsize`.
     pub rtcp_reduced_size: bool,
 }
@@ -145,13 +144,11 @@ impl TransportDescription {
         if keying == Keying::None && policy.encryption == Encryption::Required {
             return Err(TransportError::EncryptionRequired);
         }
-        let rtcp_mux = policy.rtcp_mux && (self.rtcp_mux || self.rtcp_mux_only);
         Ok(TransportAnswer {
             profile: self.profile,
             keying,
             ice: policy.ice && self.ice.is_some(),
-            rtcp_mux,
-            rtcp_mux_only: rtcp_mux && self.rtcp_mux_only,
+            rtcp_mux: policy.rtcp_mux && (self.rtcp_mux || self.rtcp_mux_only),
             rtcp_reduced_size: self.rtcp_reduced_size && self.feedback(),
         })
     }
