@@ -352,6 +352,13 @@ fn offer_and_answer_settle_what_both_say() {
     assert_eq!(settled.keying, dtls);
     assert!(settled.ice && settled.rtcp_mux && settled.feedback && !settled.rtcp_reduced_size);
 
+    let mismatch = section(&ASTERISK.replace("a=ptime:20", "a=ice-mismatch"), 0);
+    assert!(
+        !Settled::new(&section(CHROME_OFFER, 0), &mismatch)
+            .unwrap()
+            .ice
+    );
+
     let offer = section(BARESIP_SRTP, 0);
     let mut answer = TransportDescription::new(Profile::Savp);
     answer.cryptos = vec![offer.cryptos[1].clone()];

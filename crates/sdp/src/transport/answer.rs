@@ -250,9 +250,11 @@ impl Settled {
             return Err(TransportError::MuxRequired);
         }
         let feedback = offer.feedback() && answer.feedback();
+        // An answerer that has seen changed addresses wants no ICE (RFC 8839 section 5.3).
+        let usable_ice = answer.ice.as_ref().is_some_and(|ice| !ice.mismatch);
         Ok(Settled {
             keying,
-            ice: offer.ice.is_some() && answer.ice.is_some(),
+            ice: offer.ice.is_some() && usable_ice,
             rtcp_mux,
             rtcp_reduced_size: offer.rtcp_reduced_size && answer.rtcp_reduced_size && feedback,
             feedback,
