@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fernamt_charging::{CallRecord, CallReference, LegRecord, LegRole, Releaser};
 use fernamt_exchange::interface::{Ticket, Write};
-use fernamt_exchange::journal::{Entry, Event};
+use fernamt_exchange::journal::{Entry, Event, Journal};
 use fernamt_sip::time::UnixTime;
 
 use crate::folder::DataFolder;
