@@ -12,6 +12,7 @@
 )]
 
 pub mod baresip;
+pub mod browser;
 pub mod exchange;
 pub mod lab;
 pub mod linphone;

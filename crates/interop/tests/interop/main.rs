@@ -9,6 +9,7 @@
 )]
 
 mod addresses;
+mod browsers;
 mod calls;
 mod crash;
 mod hostile;
