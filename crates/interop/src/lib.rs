@@ -13,6 +13,7 @@
 
 pub mod baresip;
 pub mod browser;
+pub mod capture;
 pub mod exchange;
 pub mod lab;
 pub mod linphone;

@@ -16,4 +16,5 @@ mod hostile;
 mod life;
 mod load;
 mod nat;
+mod secure;
 mod streams;
