@@ -16,5 +16,6 @@ mod hostile;
 mod life;
 mod load;
 mod nat;
+mod release;
 mod secure;
 mod streams;
