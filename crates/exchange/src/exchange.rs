@@ -341,15 +341,7 @@ impl Exchange {
     }
 
     fn media_event(&mut self, event: media::Event) {
-        let endpoint = match &event {
-            media::Event::Opened { endpoint, .. }
-            | media::Event::Refused { endpoint, .. }
-            | media::Event::Played { endpoint }
-            | media::Event::Latched { endpoint, .. }
-            | media::Event::Silent { endpoint }
-            | media::Event::Closed { endpoint, .. } => *endpoint,
-        };
-        let Some(slot) = self.stack.endpoints.get(&endpoint).copied() else {
+        let Some(slot) = self.stack.endpoints.get(&event.endpoint()).copied() else {
             return;
         };
         if let Some(call) = self.calls.get_mut(slot) {

@@ -9,6 +9,13 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod protection;
+
+pub use protection::{
+    Dtls, DtlsRole, Fingerprint, Ice, IceCandidate, IceCandidateKind, IceCredentials, Protection,
+    Rollovers, SrtpKey, SrtpKeys,
+};
+
 /// Names an endpoint, for ever; chosen by the exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct EndpointId(pub u64);
@@ -35,6 +42,24 @@ pub enum Command {
         endpoint: EndpointId,
         /// Where the party is and how it may be found.
         remote: Remote,
+    },
+    /// The party has found more addresses at which it may be (trickle ICE, RFC 8838).
+    Candidates {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// The addresses.
+        candidates: Vec<IceCandidate>,
+    },
+    /// The party carries the streams of several endpoints on the ports of one (RFC 8843): what is for
+    /// a rider arrives at the carrier, where it is told apart by [`Remote::mid`] or by payload type,
+    /// and leaves from there. The rider's own ports are not used any more; protection, ICE and latch
+    /// are the carrier's. Given before the [`Command::Remote`] of the riders that follows from the
+    /// same description.
+    Bundle {
+        /// The endpoint whose ports are used.
+        carrier: EndpointId,
+        /// Those that share them.
+        riders: Vec<EndpointId>,
     },
     /// Send what is accepted on one of these out of the other, both ways, until it is changed. A bridge
     /// that either was part of ends, and so does what is played on them.
@@ -93,6 +118,70 @@ pub struct Remote {
     /// Report [`Event::Silent`] when nothing valid, neither RTP nor RTCP, has arrived for this long
     /// while the party may send; `None`: never.
     pub silence: Option<Duration>,
+    /// What the datagrams are.
+    pub format: Format,
+    /// Whether the party understands feedback messages (RFC 4585: AVPF, SAVPF). They are taken out of
+    /// the RTCP for one that does not.
+    pub feedback: bool,
+    /// How packets to and from the party are protected. What is not protected as it says is dropped.
+    pub protection: Protection,
+    /// How far protected streams had come before a restart.
+    pub rollovers: Rollovers,
+    /// The way to the party is found by connectivity checks; nothing is accepted or sent on any other.
+    pub ice: Option<Ice>,
+    /// The identification tag of this stream in its packets (RFC 8843 section 15): identifier of the
+    /// header extension (RFC 8285), and the tag.
+    pub mid: Option<(u8, Box<str>)>,
+    /// What the party's packets are called on the other side of the bridge, where that is different.
+    pub translations: Vec<Translation>,
+}
+
+impl Remote {
+    /// A party that speaks plain RTP, both ways, in any payload type, with RTCP on the next port, and
+    /// whose signalling comes from where its media are.
+    pub fn plain(rtp: SocketAddr) -> Remote {
+        Remote {
+            rtp,
+            rtcp: rtp
+                .port()
+                .checked_add(1)
+                .map(|port| SocketAddr::new(rtp.ip(), port)),
+            signalling: rtp.ip(),
+            sends: true,
+            receives: true,
+            payload_types: Vec::new(),
+            silence: None,
+            format: Format::Rtp,
+            feedback: false,
+            protection: Protection::None,
+            rollovers: Rollovers::default(),
+            ice: None,
+            mid: None,
+            translations: Vec::new(),
+        }
+    }
+}
+
+/// What the datagrams of an endpoint are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Format {
+    /// RTP and RTCP.
+    #[default]
+    Rtp,
+    /// UDPTL (ITU-T T.38): passed on as it is, by source only.
+    Udptl,
+}
+
+/// Packets of one payload type go on under another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Translation {
+    /// The payload type that the party sends.
+    pub from: u8,
+    /// The payload type that the other side is given.
+    pub to: u8,
+    /// The payload is a telephone event (RFC 4733) whose duration is rescaled from the first clock rate
+    /// to the second, in Hz.
+    pub event_clocks: Option<(u32, u32)>,
 }
 
 /// A spoken announcement that comes with the program.
@@ -140,6 +229,43 @@ pub enum Event {
         /// Where the party's RTP really comes from.
         rtp: SocketAddr,
     },
+    /// The keys have been agreed with the party by a handshake on the media path, whose certificate has
+    /// the negotiated fingerprint. They are part of the call and survive a restart with it.
+    Secured {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// The keys.
+        keys: SrtpKeys,
+    },
+    /// Protected packets flow no more, or never did.
+    Unprotected {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// Why.
+        reason: ProtectionFailure,
+    },
+    /// A rollover counter has changed: about every twenty minutes of voice.
+    RolledOver {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// All of its counters.
+        rollovers: Rollovers,
+    },
+    /// Connectivity checks have found the way to the party, or a better one.
+    Connected {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// Where its RTP goes and comes from.
+        rtp: SocketAddr,
+        /// How that address was found.
+        kind: IceCandidateKind,
+    },
+    /// Connectivity checks have found no way, or the party has not renewed its consent to be sent to
+    /// (RFC 7675). Nothing is sent to it until a way is found again.
+    Disconnected {
+        /// The endpoint.
+        endpoint: EndpointId,
+    },
     /// Nothing has been heard from the party for the time given. Reported once until it is heard again.
     Silent {
         /// The endpoint.
@@ -152,6 +278,42 @@ pub enum Event {
         /// What went through it.
         statistics: Statistics,
     },
+}
+
+impl Event {
+    /// The endpoint that it is about.
+    pub fn endpoint(&self) -> EndpointId {
+        match self {
+            Event::Opened { endpoint, .. }
+            | Event::Refused { endpoint, .. }
+            | Event::Played { endpoint }
+            | Event::Latched { endpoint, .. }
+            | Event::Secured { endpoint, .. }
+            | Event::Unprotected { endpoint, .. }
+            | Event::RolledOver { endpoint, .. }
+            | Event::Connected { endpoint, .. }
+            | Event::Disconnected { endpoint }
+            | Event::Silent { endpoint }
+            | Event::Closed { endpoint, .. } => *endpoint,
+        }
+    }
+}
+
+/// Why packets are not protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProtectionFailure {
+    /// The certificate that the party showed is not the one that its description names.
+    #[error("the certificate on the media path is not the one that the description names")]
+    WrongFingerprint,
+    /// The handshake failed: no common version, suite or protection profile, or broken messages.
+    #[error("the handshake on the media path failed")]
+    Handshake,
+    /// A key may not be used for more packets (RFC 3711 section 9.2).
+    #[error("the key has been used for as many packets as it may")]
+    KeyExhausted,
+    /// A key does not fit its suite.
+    #[error("the key does not fit its suite")]
+    Key,
 }
 
 /// Why an endpoint was not opened.

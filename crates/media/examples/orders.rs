@@ -63,13 +63,10 @@ fn open(plane: &Plane, call: u64) -> Option<[EndpointId; 2]> {
             return None;
         };
         let remote = Remote {
-            rtp,
             rtcp: None,
-            signalling: LOCAL,
-            sends: true,
-            receives: true,
             payload_types: vec![0, 8, 101],
             silence: Some(Duration::from_secs(60)),
+            ..Remote::plain(rtp)
         };
         plane.execute(Command::Remote { endpoint, remote });
     }

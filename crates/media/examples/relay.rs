@@ -63,15 +63,9 @@ fn open(plane: &Plane, endpoint: EndpointId, port: u16, party: u16) -> Result<()
         ));
     }
     let remote = Remote {
-        rtp: SocketAddr::new(LOCAL, party),
-        rtcp: party
-            .checked_add(1)
-            .map(|port| SocketAddr::new(LOCAL, port)),
-        signalling: LOCAL,
-        sends: true,
-        receives: true,
         payload_types: vec![0, 8, 101],
         silence: Some(Duration::from_secs(60)),
+        ..Remote::plain(SocketAddr::new(LOCAL, party))
     };
     plane.execute(Command::Remote { endpoint, remote });
     Ok(())

@@ -114,6 +114,7 @@ impl Plane {
                 });
             }
             Command::Remote { endpoint, remote } => running.set_remote(endpoint, &remote),
+            Command::Candidates { .. } | Command::Bundle { .. } => {}
             Command::Bridge { a, b } => running.bridge(a, b),
             Command::Echo { endpoint } => running.set_way(endpoint, Way::Echo),
             Command::Play {

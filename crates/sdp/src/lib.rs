@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attribute;
+pub mod crypto;
 pub mod description;
 pub mod error;
 pub mod format;
@@ -32,6 +33,7 @@ pub mod origin;
 pub mod rewrite;
 
 pub use attribute::{Attribute, Candidate, Crypto, Direction, Fingerprint, Group, RtcpAttribute};
+pub use crypto::CryptoSuite;
 pub use description::{Connection, Origin, SessionDescription};
 pub use error::{Blame, NegotiationError, ParseError};
 pub use format::{Format, RtpMap};

@@ -483,7 +483,6 @@ fn remote_of(
     let direction = media.direction();
     let held_by_address = media.is_held_by_address();
     Some(Remote {
-        rtp,
         rtcp: rtcp_of(media, rtp).filter(|_| !held_by_address),
         signalling,
         sends: direction.sends(),
@@ -493,6 +492,7 @@ fn remote_of(
             .filter_map(|format| format.parse().ok())
             .collect(),
         silence,
+        ..Remote::plain(rtp)
     })
 }
 

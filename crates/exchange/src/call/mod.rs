@@ -291,6 +291,11 @@ impl Call {
             }
             media::Event::Played { .. } => self.announced(stack),
             media::Event::Silent { endpoint } => self.silent(stack, endpoint),
+            media::Event::Secured { .. }
+            | media::Event::Unprotected { .. }
+            | media::Event::RolledOver { .. }
+            | media::Event::Connected { .. }
+            | media::Event::Disconnected { .. } => {}
             media::Event::Closed {
                 endpoint,
                 statistics,

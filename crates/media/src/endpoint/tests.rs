@@ -16,13 +16,10 @@ fn endpoint(silence: Option<Duration>, sends: bool) -> Endpoint {
 
 fn remote(silence: Option<Duration>, sends: bool) -> Remote {
     Remote {
-        rtp: PARTY.parse().unwrap(),
-        rtcp: Some("192.0.2.10:4001".parse().unwrap()),
-        signalling: "192.0.2.10".parse().unwrap(),
         sends,
-        receives: true,
         payload_types: vec![8],
         silence,
+        ..Remote::plain(PARTY.parse().unwrap())
     }
 }
 

@@ -20,13 +20,10 @@ fn address(text: &str) -> SocketAddr {
 
 fn remote(rtp: &str, signalling: &str) -> Remote {
     Remote {
-        rtp: address(rtp),
-        rtcp: Some(SocketAddr::new(address(rtp).ip(), address(rtp).port() + 1)),
         signalling: signalling.parse().unwrap(),
-        sends: true,
-        receives: true,
         payload_types: vec![0, 8, 101],
         silence: Some(Duration::from_secs(30)),
+        ..Remote::plain(address(rtp))
     }
 }
 

@@ -190,13 +190,9 @@ impl Party {
     /// What its description says, with nothing in between.
     pub fn remote(&self) -> Remote {
         Remote {
-            rtp: self.address(),
             rtcp: Some(self.rtcp.local_addr().unwrap()),
-            signalling: self.address().ip(),
-            sends: true,
-            receives: true,
             payload_types: vec![PCMU, PCMA, TELEPHONE_EVENT],
-            silence: None,
+            ..Remote::plain(self.address())
         }
     }
 

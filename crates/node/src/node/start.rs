@@ -289,22 +289,10 @@ fn start_plane(
     let inboxes = Arc::clone(inboxes);
     Plane::start(plane, move |event| {
         // The upper 16 bits of an endpoint name the shard whose call it belongs to.
-        let shard = u16::try_from(endpoint_of(&event).0 >> 48).unwrap_or(0);
+        let shard = u16::try_from(event.endpoint().0 >> 48).unwrap_or(0);
         inboxes.push(shard, Item::Media(event));
     })
     .map_err(|error| NodeError::Media(error.to_string()))
-}
-
-fn endpoint_of(event: &fernamt_exchange::media::Event) -> fernamt_exchange::media::EndpointId {
-    use fernamt_exchange::media::Event;
-    match event {
-        Event::Opened { endpoint, .. }
-        | Event::Refused { endpoint, .. }
-        | Event::Played { endpoint }
-        | Event::Latched { endpoint, .. }
-        | Event::Silent { endpoint }
-        | Event::Closed { endpoint, .. } => *endpoint,
-    }
 }
 
 /// Gives every call that was in progress to the shard it belongs to now.

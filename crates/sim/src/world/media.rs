@@ -108,6 +108,7 @@ impl Media {
                 self.endpoint(*a)?.bridged = Some(*b);
                 self.endpoint(*b)?.bridged = Some(*a);
             }
+            Command::Candidates { .. } | Command::Bundle { .. } => {}
             Command::Echo { endpoint } => self.endpoint(*endpoint)?.echo = true,
             Command::Play { endpoint, .. } => {
                 self.endpoint(*endpoint)?;
