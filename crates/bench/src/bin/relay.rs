@@ -8,9 +8,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use fernamt_bench::calls::{self, Side};
-use fernamt_exchange::media::{Command, EndpointId, Event, Remote};
+use fernamt_bench::calls::{self, Keys, Side};
+use fernamt_exchange::media::{Command, EndpointId, Event, Protection, Remote, SrtpKey, SrtpKeys};
 use fernamt_media::{Plane, PlaneConfig};
+use fernamt_rtp::srtp::MasterKey;
+use fernamt_sdp::CryptoSuite;
 
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -66,17 +68,32 @@ fn open(plane: &Plane, endpoint: EndpointId, side: &Side) -> Result<(), String> 
         ));
     }
     let remote = Remote {
-        rtp: SocketAddr::new(LOCAL, side.local),
-        rtcp: side
-            .local
-            .checked_add(1)
-            .map(|port| SocketAddr::new(LOCAL, port)),
-        signalling: LOCAL,
-        sends: true,
-        receives: true,
         payload_types: PAYLOAD_TYPES.to_vec(),
         silence: Some(SILENCE),
+        protection: side
+            .keys
+            .as_ref()
+            .map_or(Ok(Protection::None), protection)?,
+        ..Remote::plain(SocketAddr::new(LOCAL, side.local))
     };
     plane.execute(Command::Remote { endpoint, remote });
     Ok(())
+}
+
+/// Keys that crossed in the signalling: what the party receives with is what we send with.
+fn protection(keys: &Keys) -> Result<Protection, String> {
+    Ok(Protection::Sdes(SrtpKeys {
+        ours: key(&keys.receives)?,
+        theirs: key(&keys.sends)?,
+    }))
+}
+
+fn key(key: &MasterKey) -> Result<SrtpKey, String> {
+    let name = key.suite().name();
+    let suite = CryptoSuite::from_name(name);
+    Ok(SrtpKey {
+        suite: suite.ok_or_else(|| format!("the suite {name} is not known"))?,
+        key_and_salt: key.inline().into(),
+        identifier: Box::default(),
+    })
 }
