@@ -75,52 +75,54 @@ class Control:
 
 
 class Kind:
-    """What a call is like: which of its two parties speak SRTP, and with which suite (RFC 4568)."""
+    """What a call is like: the suite (RFC 4568) of each party that speaks SRTP, None of one that does
+    not."""
 
-    def __init__(self, name, secure_sides=0, suite=""):
-        self.name, self.suite = name, suite
-        self.a_is_secure, self.b_is_secure = secure_sides > 0, secure_sides > 1
+    def __init__(self, name, a_suite=None, b_suite=None):
+        self.name, self.a_suite, self.b_suite = name, a_suite, b_suite
 
 
-# Key and salt of the suites that are measured, in bytes.
-SUITES = {"AES_CM_128_HMAC_SHA1_80": 30, "AEAD_AES_256_GCM": 44}
+# Key and salt of the suites, in bytes.
+KEY_BYTES = {"AES_CM_128_HMAC_SHA1_80": 30, "AES_CM_128_HMAC_SHA1_32": 30,
+             "AEAD_AES_256_GCM": 44, "AEAD_AES_128_GCM": 28}
 PLAIN = Kind("RTP")
-SECURE = [
-    Kind(f"{sides} SRTP, {suite}", count, suite)
-    for suite in SUITES
-    for count, sides in ((1, "RTP to"), (2, "SRTP to"))
-]
+ONE_SIDED = [Kind("SRTP (AES-CM 128) and RTP", "AES_CM_128_HMAC_SHA1_80"),
+             Kind("SRTP (AES-GCM 256) and RTP", "AEAD_AES_256_GCM")]
+# Of a suite that both parties speak rtpengine gives the key of one to the other, and has nothing to do.
+TWO_SIDED = [Kind("SRTP (AES-CM 128) on both sides", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"),
+             Kind("SRTP (AES-GCM) on both sides", "AEAD_AES_256_GCM", "AEAD_AES_128_GCM")]
 
 
-def new_key(kind):
-    return os.urandom(SUITES[kind.suite])
+def new_key(suite):
+    return os.urandom(KEY_BYTES[suite])
 
 
-def keys(kind, sends, receives):
+def keys(suite, sends, receives):
     """A party's keys, as the list of calls has them."""
-    return f"{kind.suite}:{sends.hex()}:{receives.hex()}"
+    return f"{suite}:{sends.hex()}:{receives.hex()}"
 
 
-def description(port, kind, key=None, tag=1):
-    """What a party says: RTP, or SRTP with its key."""
-    profile = "RTP/SAVP" if key else "RTP/AVP"
-    lines = [f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0",
+def description(port, suite, key, tag=1):
+    """What a party says: SRTP with its key, or RTP where there is no suite."""
+    profile = "RTP/SAVP" if suite else "RTP/AVP"
+    lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0",
              f"m=audio {port} {profile} 0", "a=rtpmap:0 PCMU/8000", "a=sendrecv"]
-    if key:
-        lines.append(f"a=crypto:{tag} {kind.suite} inline:{base64.b64encode(key).decode()}")
-    return "\r\n".join(lines) + "\r\n"
+    if suite:
+        lines.append(f"a=crypto:{tag} {suite} inline:{base64.b64encode(key).decode()}")
+    return "".join(line + "\r\n" for line in lines)
 
 
 def audio_port(text):
     return int(re.search(r"m=audio (\d+)", text).group(1))
 
 
-def crypto(text, kind):
+def crypto(text, suite):
     """Tag and key of the line with the suite."""
-    found = re.search(rf"a=crypto:(\d+) {kind.suite} inline:([A-Za-z0-9+/=]+)", text)
+    found = re.search(rf"a=crypto:(\d+) {suite} inline:([A-Za-z0-9+/=]+)", text)
     if not found:
-        raise GaveUp(f"rtpengine does not offer {kind.suite}:\n{text}")
-    return int(found.group(1)), base64.b64decode(found.group(2))
+        raise GaveUp(f"rtpengine does not speak {suite}:\n{text}")
+    # It leaves out the padding.
+    return int(found.group(1)), base64.b64decode(found.group(2) + "==")
 
 
 def local_ports(options, calls):
@@ -143,8 +145,8 @@ def start_listed(processes, options, calls, kind, name, program):
     relay = free_pairs(first, 2 * calls)
     lines = []
     for call, (a, b) in enumerate(parties):
-        sides = [keys(kind, new_key(kind), new_key(kind)) if is_secure else "-"
-                 for is_secure in (kind.a_is_secure, kind.b_is_secure)]
+        sides = [keys(suite, new_key(suite), new_key(suite)) if suite else "-"
+                 for suite in (kind.a_suite, kind.b_suite)]
         lines.append((a, relay[2 * call], b, relay[2 * call + 1], *sides))
     process = processes.start(name, [program, write_calls(processes, lines)],
                               stdout=subprocess.PIPE, text=True)
@@ -155,21 +157,20 @@ def start_listed(processes, options, calls, kind, name, program):
 
 def rtpengine_call(client, kind, name, a, b):
     """Makes a call at rtpengine; its line in the list."""
-    a_key = new_key(kind) if kind.a_is_secure else None
+    a_key, b_key = (new_key(suite) if suite else None for suite in (kind.a_suite, kind.b_suite))
     common = {"call_id": name, "from_tag": "a", "ICE": "remove", "DTLS": "off",
               "flags": ["trust-address"]}
-    offer = client.ask(command="offer", sdp=description(a, kind, a_key),
-                       transport_protocol="RTP/SAVP" if kind.b_is_secure else "RTP/AVP", **common)["sdp"]
-    b_keys, b_key, tag = "-", None, 1
-    if kind.b_is_secure:
-        tag, offered = crypto(offer, kind)
-        if offered == a_key:
-            raise GaveUp("rtpengine passes keys on, so that it has nothing to do")
-        b_key = new_key(kind)
-        b_keys = keys(kind, b_key, offered)
-    answer = client.ask(command="answer", to_tag="b", sdp=description(b, kind, b_key, tag),
-                        **common)["sdp"]
-    a_keys = keys(kind, a_key, crypto(answer, kind)[1]) if kind.a_is_secure else "-"
+    offer = client.ask(command="offer", sdp=description(a, kind.a_suite, a_key),
+                       transport_protocol="RTP/SAVP" if kind.b_suite else "RTP/AVP",
+                       **common)["sdp"]
+    a_keys, b_keys, tag = "-", "-", 1
+    if kind.b_suite:
+        tag, offered = crypto(offer, kind.b_suite)
+        b_keys = keys(kind.b_suite, b_key, offered)
+    answer = client.ask(command="answer", to_tag="b",
+                        sdp=description(b, kind.b_suite, b_key, tag), **common)["sdp"]
+    if kind.a_suite:
+        a_keys = keys(kind.a_suite, a_key, crypto(answer, kind.a_suite)[1])
     return a, audio_port(answer), b, audio_port(offer), a_keys, b_keys
 
 
@@ -260,9 +261,10 @@ def media(processes, options):
 def srtp(processes, options):
     """Packets that are protected on one side, and on both."""
     rows = []
-    for kind in SECURE:
-        promised = None if kind.b_is_secure else 0.4
-        rows += processor_rows(processes, options, kind, promised, None)
+    for kind in ONE_SIDED:
+        rows += processor_rows(processes, options, kind, 0.4, None)
+    for kind in TWO_SIDED:
+        rows += processor_rows(processes, options, kind, None, None)
     return rows, []
 
 
