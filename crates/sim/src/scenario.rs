@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use fernamt_sip::transport::Transport;
 
+use crate::phone::MediaKind;
 use crate::random::Random;
 
 /// When the last call of a run is begun.
@@ -43,6 +44,7 @@ pub(crate) struct PhonePlan {
     pub(crate) q: Option<u16>,
     pub(crate) wrong_password: bool,
     pub(crate) direct_media: bool,
+    pub(crate) media: MediaKind,
     pub(crate) character: Character,
 }
 
@@ -199,17 +201,33 @@ fn phones(random: &mut Random, simple: bool) -> Vec<PhonePlan> {
             true => Transport::Tcp,
             false => Transport::Udp,
         };
+        let media = match phones.iter().find(|plan: &&PhonePlan| plan.user == user) {
+            Some(same) => same.media,
+            None => media_kind(random, simple),
+        };
         phones.push(PhonePlan {
             user,
             transport,
             behind_nat: !simple && random.percent(25),
             q: random.percent(40).then(|| random.below(11) as u16 * 100),
             wrong_password: !simple && index > 1 && random.percent(10),
-            direct_media: !simple && random.percent(15),
+            direct_media: !simple && random.percent(15) && media == MediaKind::Plain,
+            media,
             character: character(random, simple),
         });
     }
     phones
+}
+
+/// All phones of a device are of one kind: what its record demands must be possible to each.
+fn media_kind(random: &mut Random, simple: bool) -> MediaKind {
+    match random.below(10) {
+        _ if simple => MediaKind::Plain,
+        0 | 1 => MediaKind::Sdes,
+        2 | 3 => MediaKind::Browser,
+        4 | 5 => MediaKind::Keys,
+        _ => MediaKind::Plain,
+    }
 }
 
 fn character(random: &mut Random, simple: bool) -> Character {

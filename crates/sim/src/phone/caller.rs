@@ -38,6 +38,7 @@ impl Phone {
             rtcp_mux: false,
             ..Capabilities::g711()
         };
+        let keys = self.new_keys();
         self.calls.push(PhoneCall {
             call_id: call_id.into(),
             is_caller,
@@ -54,6 +55,7 @@ impl Phone {
             dialled,
             peer: None,
             sdp: Endpoint::new(self.random.next() >> 2, local, capabilities),
+            keys,
             negotiated: None,
             changed_at: self.now,
             changes: Changes::default(),
@@ -268,7 +270,9 @@ impl Phone {
             }
             (false, true, false) => {
                 // Only a look: what counts comes with the 2xx.
-                let look = SessionDescription::parse(response.body()).ok();
+                let body = self.expose(call, response.body());
+                let look = SessionDescription::parse(body.as_bytes()).ok();
+                let found = &mut self.calls[call];
                 let look = look.and_then(|answer| found.sdp.clone().accept(&answer).ok());
                 found.negotiated = look;
                 self.note_peer(call, response.body());

@@ -18,8 +18,9 @@ impl Phone {
 
     /// Takes the answer to our offer.
     pub(super) fn take_answer(&mut self, call: usize, body: &[u8]) {
+        let plain = self.expose(call, body);
         let found = &mut self.calls[call];
-        let result = match SessionDescription::parse(body) {
+        let result = match SessionDescription::parse(plain.as_bytes()) {
             Ok(answer) => found.sdp.accept(&answer).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
@@ -35,8 +36,9 @@ impl Phone {
 
     /// Answers an offer; `None` when there is nothing in common.
     pub(super) fn make_answer(&mut self, call: usize, body: &[u8]) -> Option<String> {
+        let plain = self.expose(call, body);
         let found = &mut self.calls[call];
-        let offer = match SessionDescription::parse(body) {
+        let offer = match SessionDescription::parse(plain.as_bytes()) {
             Ok(offer) => offer,
             Err(error) => {
                 self.complain(format!("an offer cannot be read: {error}"));
@@ -47,6 +49,7 @@ impl Phone {
             Ok((answer, negotiated)) => {
                 found.negotiated = Some(negotiated);
                 self.note_peer(call, body);
+                let answer = self.protect_answer(call, &answer);
                 Some(self.marked(call, answer))
             }
             Err(error) => {
@@ -58,6 +61,7 @@ impl Phone {
 
     pub(super) fn make_offer(&mut self, call: usize) -> String {
         let offer = self.calls[call].sdp.offer();
+        let offer = self.protect_offer(call, &offer);
         self.marked(call, offer)
     }
 

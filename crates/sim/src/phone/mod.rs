@@ -6,6 +6,7 @@ mod callee;
 mod caller;
 mod change;
 mod description;
+mod protection;
 mod registration;
 mod session;
 mod talk;
@@ -32,6 +33,8 @@ use fernamt_sip::validate::{check_request, check_response};
 
 use crate::random::Random;
 use crate::scenario::PhonePlan;
+use protection::CallKeys;
+pub(crate) use protection::{MediaKind, base64};
 use registration::Registration;
 pub(crate) use talk::TalkAction;
 
@@ -160,6 +163,7 @@ pub(crate) struct PhoneCall {
     /// The phone and the call at the other end, as its descriptions say.
     pub(crate) peer: Option<(usize, usize)>,
     pub(crate) sdp: Endpoint,
+    pub(crate) keys: CallKeys,
     pub(crate) negotiated: Option<Negotiated>,
     /// When offer and answer, address or stage have changed last.
     pub(crate) changed_at: Time,

@@ -6,7 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use core::time::Duration;
 
-use fernamt_exchange::media::{Command, EndpointId, Event, Refusal, Remote, Statistics};
+use fernamt_exchange::media::{
+    Command, EndpointId, Event, Protection, Refusal, Remote, SrtpKey, SrtpKeys, Statistics,
+};
+use fernamt_sdp::CryptoSuite;
 use fernamt_sip::time::Time;
 
 /// The first port that is given out.
@@ -42,6 +45,8 @@ struct Endpoint {
     opened_at: Time,
     heard_at: Time,
     told_silent: bool,
+    /// A handshake has been made.
+    secured: bool,
 }
 
 /// What becomes of a packet.
@@ -103,6 +108,14 @@ impl Media {
                     found.heard_at = now;
                 }
                 found.remote = Some(Remote::clone(remote));
+                if let Protection::Dtls(dtls) = &remote.protection
+                    && dtls.established.is_none()
+                    && !std::mem::replace(&mut found.secured, true)
+                {
+                    let endpoint = *endpoint;
+                    let keys = keys_of(endpoint);
+                    return Ok(Some(Event::Secured { endpoint, keys }));
+                }
             }
             Command::Bridge { a, b } => {
                 self.endpoint(*a)?.bridged = Some(*b);
@@ -158,6 +171,7 @@ impl Media {
             opened_at: now,
             heard_at: now,
             told_silent: false,
+            secured: false,
         };
         self.endpoints.insert(endpoint, opened);
         Ok(Event::Opened { endpoint, rtp })
@@ -212,6 +226,19 @@ impl Media {
         }
     }
 
+    /// How packets of the party at our address `to` are protected.
+    pub(super) fn protection_at(&self, to: SocketAddr) -> Option<&Protection> {
+        let endpoint = self.endpoints.get(self.by_address.get(&to)?)?;
+        Some(&endpoint.remote.as_ref()?.protection)
+    }
+
+    /// How packets are protected that go out to a party at `to` from what has come in at `at`.
+    pub(super) fn protection_behind(&self, at: SocketAddr) -> Option<&Protection> {
+        let endpoint = self.endpoints.get(self.by_address.get(&at)?)?;
+        let other = self.endpoints.get(&endpoint.bridged?)?;
+        Some(&other.remote.as_ref()?.protection)
+    }
+
     /// Endpoints whose party may send and has not for too long; each is told once.
     pub(super) fn silent(&mut self, now: Time) -> Vec<(usize, Event)> {
         let mut silent = Vec::new();
@@ -239,5 +266,22 @@ impl Media {
     /// Where the endpoints that are open listen.
     pub(super) fn open_addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.by_address.keys().copied()
+    }
+}
+
+/// What a handshake on an endpoint comes to.
+fn keys_of(EndpointId(endpoint): EndpointId) -> SrtpKeys {
+    let key = |direction: u8| SrtpKey {
+        suite: CryptoSuite::AesCm128HmacSha1_80,
+        key_and_salt: endpoint
+            .to_le_bytes()
+            .into_iter()
+            .chain([direction; 22])
+            .collect(),
+        identifier: Box::default(),
+    };
+    SrtpKeys {
+        ours: key(1),
+        theirs: key(2),
     }
 }

@@ -19,12 +19,14 @@ use core::time::Duration;
 use fernamt_exchange::Exchange;
 use fernamt_exchange::config::Config;
 use fernamt_exchange::directory::{Device, Directory};
+use fernamt_exchange::encryption::{Encryption, MediaTransport};
+use fernamt_exchange::media::Fingerprint;
 use fernamt_exchange::registrar::{BindingsOf, Location};
 use fernamt_sip::digest::Ha1;
 use fernamt_sip::time::{Now, Time, UnixTime};
 use fernamt_sip::transport::Transport;
 
-use crate::phone::{Action, Phone};
+use crate::phone::{Action, MediaKind, Phone};
 use crate::random::Random;
 use crate::scenario::{PhonePlan, Scenario, USERS};
 use event::{Event, Queue};
@@ -274,6 +276,10 @@ impl World {
             listeners: vec![(Transport::Udp, listen), (Transport::Tcp, listen)],
             addresses: vec![listen.ip()],
             secret: [7; 32],
+            fingerprint: Some(Fingerprint {
+                function: "sha-256".into(),
+                hash: [7; 32].into(),
+            }),
             country_code: Some("49".into()),
             session_interval: Duration::from_secs(self.scenario.session_seconds),
             session_minimum: Duration::from_secs(90),
@@ -396,6 +402,7 @@ fn directory(phones: &[PhonePlan]) -> Directory {
     let mut directory = Directory::default();
     for (index, user) in USERS.into_iter().enumerate() {
         let direct = phones.iter().find(|plan| plan.user == user);
+        let kind = direct.map(|plan| plan.media).unwrap_or_default();
         let number = format!("+4930123456{index}");
         directory.insert(Device {
             user: user.into(),
@@ -403,8 +410,15 @@ fn directory(phones: &[PhonePlan]) -> Directory {
             numbers: number.parse().into_iter().collect(),
             ha1: Ha1::new(user, "fernamt", &format!("secret-{user}")),
             direct_media: direct.is_some_and(|plan| plan.direct_media),
-            encryption: Default::default(),
-            media_transport: Default::default(),
+            encryption: match kind {
+                MediaKind::Plain => Encryption::Automatic,
+                MediaKind::Keys => Encryption::Offered,
+                MediaKind::Sdes | MediaKind::Browser => Encryption::Required,
+            },
+            media_transport: match kind {
+                MediaKind::Browser => MediaTransport::WebRtc,
+                _ => MediaTransport::Automatic,
+            },
         });
     }
     directory

@@ -17,6 +17,8 @@ pub(super) struct Observer {
     pub(super) media: BTreeMap<SocketAddr, BTreeSet<Box<str>>>,
     /// The final responses of the exchange to each INVITE, by its branch: status and tag.
     finals: BTreeMap<Box<str>, BTreeSet<(u16, Box<str>)>>,
+    /// Which leg was given which key.
+    keys: BTreeMap<Box<str>, Box<str>>,
     /// The exchange has been killed, and has forgotten what was not on disk.
     pub(super) has_restarted: bool,
     /// It could not write down what it had picked up before it was killed again.
@@ -275,6 +277,17 @@ impl Observer {
     fn note_media(&mut self, call_id: &str, body: &[u8]) {
         if body.is_empty() {
             return;
+        }
+        let text = core::str::from_utf8(body).unwrap_or("");
+        for key in text.lines().filter_map(|line| line.split_once(" inline:")) {
+            let owner = self
+                .keys
+                .entry(key.1.into())
+                .or_insert_with(|| call_id.into());
+            if **owner != *call_id {
+                let complaint = format!("{owner} and {call_id} are given the same key");
+                self.complaints.push(complaint);
+            }
         }
         let Ok(parsed) = SessionDescription::parse(body) else {
             return;

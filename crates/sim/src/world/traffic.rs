@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 use core::time::Duration;
 
 use fernamt_exchange::interface::Input;
+use fernamt_exchange::media::Protection;
 use fernamt_sip::time::Time;
 
 use super::event::{Event, at_port};
 use super::media::Passage;
 use super::wire::name;
 use super::{EXCHANGE, Sabotage, World};
-use crate::phone::{Phone, PhoneCall, Stage};
+use crate::phone::{Phone, PhoneCall, Stage, base64};
 
 /// How often a packet stands for all of them.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -116,6 +117,7 @@ impl World {
                 self.breach(format!("media flow after the release, to {to}"));
             }
             Passage::To(heard) => {
+                self.check_protection(name_of, to, heard);
                 let crossed = self.options.sabotage == Some(Sabotage::CrossWires);
                 let port = heard.port() + if crossed { 2 } else { 0 };
                 self.heard(name_of, SocketAddr::new(heard.ip(), port));
@@ -128,6 +130,38 @@ impl World {
                     ));
                 }
             }
+        }
+    }
+
+    /// A packet passes: on a leg that must be encrypted it may not be in clear, and in calm weather
+    /// both sides of a leg have the same keys.
+    fn check_protection(&mut self, name: CallName, to: SocketAddr, heard: SocketAddr) {
+        let Some((phone, call)) = self.call(name) else {
+            return;
+        };
+        let kind = phone.plan.media;
+        let coming = self.media.protection_at(to);
+        let in_clear = coming == Some(&Protection::None);
+        let is_calm = call.is_up() && call.is_calm() && self.is_calm_for(name);
+        let wrong_key = match coming {
+            Some(Protection::Sdes(keys)) if is_calm => {
+                base64(&keys.theirs.key_and_salt) != call.keys.own
+                    || call.keys.theirs.as_deref() != Some(&base64(&keys.ours.key_and_salt))
+            }
+            _ => false,
+        };
+        let heard_by = self.owner_of(heard).and_then(|owner| self.call(owner));
+        let strict = heard_by.is_some_and(|(phone, _)| phone.plan.media.is_strict());
+        let going = self.media.protection_behind(to);
+        let leaves_in_clear = strict && going == Some(&Protection::None);
+        if kind.is_strict() && in_clear {
+            self.breach(format!("{name:?} must be encrypted and is heard in clear"));
+        }
+        if wrong_key {
+            self.breach(format!("{name:?} and the exchange have different keys"));
+        }
+        if leaves_in_clear {
+            self.breach(format!("what {name:?} says goes out in clear to {heard}"));
         }
     }
 
