@@ -16,7 +16,7 @@ const ALLOWED_ERROR: Duration = Duration::from_secs(1);
 
 /// How long a call may go on after the exchange was killed when its release was not on disk: until
 /// the exchange runs again, has repeated its answer, and has asked both sides whether they are there.
-const FORGOTTEN: Duration = Duration::from_secs(100);
+const FORGOTTEN: Duration = Duration::from_secs(150);
 
 /// How long an answer may wait for its ACK.
 const UNCONFIRMED: Duration = Duration::from_secs(33);
