@@ -552,3 +552,25 @@ fn direct_media_pass_as_they_are_and_what_is_required_is_looked_for() {
         anna.expect(&mut rig, &format!("SIP/2.0 {status}"));
     }
 }
+
+#[test]
+fn an_answerer_with_numbers_of_its_own_is_understood() {
+    let mut rig = Rig::with(config());
+    rig.wish("bert", "never", "automatic");
+    let (mut anna, bert) = rig::two_phones(&mut rig);
+    anna.invite(&mut rig, "sip:bert@192.0.2.1", "", OFFER);
+    let invite = bert.expect(&mut rig, "INVITE");
+    let his = ANSWER.replace("8 101", "8 96").replace(":101 ", ":96 ");
+    bert.respond(&mut rig, &invite, "200 OK", "", &his);
+    bert.expect(&mut rig, "ACK");
+    let answered = body(&anna.expect(&mut rig, "SIP/2.0 200"));
+    assert!(answered.contains("RTP/AVP 8 101\r\n"), "{answered}");
+    assert!(answered.contains("a=rtpmap:101 telephone-event/8000"));
+    let remotes = rig.remotes();
+    let of = |remote: &Remote| -> Vec<(u8, u8)> {
+        let pairs = remote.translations.iter();
+        pairs.map(|it| (it.from, it.to)).collect()
+    };
+    assert_eq!(of(&remotes[0].1), [(101, 96)], "hers go on as his");
+    assert_eq!(of(&remotes[1].1), [(96, 101)], "his go on as hers");
+}

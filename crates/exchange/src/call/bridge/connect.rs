@@ -3,7 +3,7 @@
 use super::Bridge;
 use super::ends::{End, Ends, Talk};
 use crate::interface::Output;
-use crate::media::{self, Protection, Remote};
+use crate::media::{self, Protection, Remote, Translation};
 use crate::stack::Stack;
 
 impl Bridge {
@@ -105,17 +105,18 @@ fn carrier_of(ends: &Ends, section: usize) -> Option<usize> {
 
 /// Tells the media plane where a party is, given what the party on the other side has said.
 ///
-/// A party may send what the other one is willing to receive (RFC 3264 section 6.1). Each numbers
-/// its formats as the other's description does, and both descriptions pass through unchanged in
-/// this: what either of them names may come from either of them. Silence means something only while
+/// A party may send what the other one is willing to receive (RFC 3264 section 6.1). Where an answerer
+/// numbers its formats otherwise than the offer, the offerer has read its own numbers and packets are
+/// translated; what either of them names may come from either of them. Silence means something only while
 /// both talk: whoever holds, or is held, may well send nothing.
 fn tell_remote(stack: &mut Stack, end: &End, other: Option<&Talk>) {
     let Some(mut remote) = end.agreed.as_ref().map(|talk| talk.remote.clone()) else {
         return;
     };
-    if let Some(Talk { remote: other, .. }) = other {
-        join(&mut remote, other);
+    if let Some(other) = other {
+        join(&mut remote, &other.remote);
     }
+    remote.translations = translations(end.agreed.as_ref(), other);
     if !(remote.sends && remote.receives) {
         remote.silence = None;
     }
@@ -127,6 +128,25 @@ fn tell_remote(stack: &mut Stack, end: &End, other: Option<&Talk>) {
     stack
         .outputs
         .push_back(Output::Media(media::Command::Remote { endpoint, remote }));
+}
+
+/// What packets of a party are called on the other side: by its own numbers where it has answered, by
+/// those of the other party where that one has.
+fn translations(own: Option<&Talk>, other: Option<&Talk>) -> Vec<Translation> {
+    let as_answerer = own
+        .into_iter()
+        .flat_map(|talk| talk.numbers.from_answerer());
+    let as_offerer = other
+        .into_iter()
+        .flat_map(|talk| talk.numbers.from_offerer());
+    as_answerer
+        .chain(as_offerer)
+        .map(|translation| Translation {
+            from: translation.from,
+            to: translation.to,
+            event_clocks: translation.event_clocks,
+        })
+        .collect()
 }
 
 fn join(remote: &mut Remote, other: &Remote) {

@@ -3,11 +3,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use fernamt_sdp::{SessionState, TransportDescription};
+use fernamt_sdp::{PayloadMap, SessionState, TransportDescription};
 use fernamt_sip::transport::Flow;
 use serde::{Deserialize, Serialize};
 
 use crate::encryption::Policy;
+use crate::leg::Description;
 use crate::media::{EndpointId, Protection, Remote, Rollovers, SrtpKeys};
 use crate::stack::Stack;
 
@@ -26,6 +27,9 @@ pub(super) struct Ends {
     pub(super) ends: Vec<Option<End>>,
     /// What the journal was last told about the protection of its media.
     pub(super) told: Box<str>,
+    /// Our last offer as it was written; not kept through a restart.
+    #[serde(skip)]
+    pub(super) offer: Option<Description>,
 }
 
 /// One endpoint and its party.
@@ -63,6 +67,8 @@ pub(super) struct Talk {
     pub(super) theirs: Option<TransportDescription>,
     /// The section may be carried on. Otherwise it is refused.
     pub(super) usable: bool,
+    /// What the payload types of its answer are called in the offer that it was made.
+    pub(super) numbers: PayloadMap,
 }
 
 impl Ends {
@@ -75,6 +81,7 @@ impl Ends {
             policy,
             ends: Vec::new(),
             told: Box::default(),
+            offer: None,
         }
     }
 

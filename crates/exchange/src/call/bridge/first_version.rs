@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
-use fernamt_sdp::{Profile, SessionState, TransportDescription};
+use fernamt_sdp::{PayloadMap, Profile, SessionState, TransportDescription};
 use fernamt_sip::transport::Transport;
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,7 @@ impl FirstEnds {
                 .map(|end| end.map(End::from))
                 .collect(),
             told: Box::default(),
+            offer: None,
         }
     }
 }
@@ -114,6 +115,7 @@ impl From<FirstRemote> for Talk {
             ours: clear.clone(),
             theirs: clear,
             usable: true,
+            numbers: PayloadMap::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
 use fernamt_sdp::{
-    Encryption, Media, MediaKind, Protocol, SessionDescription, TransportDescription,
+    Encryption, Media, MediaKind, PayloadMap, Protocol, SessionDescription, TransportDescription,
     TransportError,
 };
 
@@ -123,6 +123,7 @@ impl Bridge {
                     ours,
                     theirs,
                     usable: true,
+                    numbers: PayloadMap::default(),
                 }),
                 None => end.agreed.as_ref().map(muted),
             };
@@ -148,6 +149,10 @@ impl Bridge {
             return check_direct_answer(ends.policy, &parsed);
         }
         let (policy, signalling) = (ends.policy, ends.signalling);
+        let written = ends.offer.clone();
+        let offer = written
+            .as_deref()
+            .and_then(|offer| SessionDescription::parse(offer).ok());
         let mut outcome = Ok(());
         let mut usable = false;
         for (section, media) in parsed.media().iter().enumerate() {
@@ -167,6 +172,7 @@ impl Bridge {
                 ours,
                 theirs,
                 usable: true,
+                numbers: numbers_of(offer.as_ref(), section, media),
             };
             let settled = settle(
                 &stack.config,
@@ -196,6 +202,19 @@ impl Bridge {
                 end.offered = None;
             });
         }
+    }
+}
+
+/// What the payload types of an answer are called in the offer that it answers.
+fn numbers_of(
+    offer: Option<&SessionDescription<'_>>,
+    section: usize,
+    answer: &Media<'_>,
+) -> PayloadMap {
+    let offered = offer.and_then(|offer| offer.media().get(section));
+    match offered.filter(|offered| offered.kind == answer.kind && answer.protocol.is_rtp()) {
+        Some(offered) => PayloadMap::between(offered, answer),
+        None => PayloadMap::default(),
     }
 }
 

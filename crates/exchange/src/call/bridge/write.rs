@@ -4,7 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use fernamt_sdp::{
-    Bundle, Media, MediaRewrite, Rewrite, RtcpRewrite, SessionDescription, TransportDescription,
+    Bundle, Media, MediaRewrite, PayloadMap, Rewrite, RtcpRewrite, SessionDescription,
+    TransportDescription,
 };
 
 use fernamt_sip::transport::Transport;
@@ -27,6 +28,8 @@ struct Section {
     /// Where we take its media; `None`: it is refused.
     address: Option<SocketAddr>,
     transport: Option<TransportDescription>,
+    /// What the numbers of the writer are called by the reader.
+    numbers: Option<PayloadMap>,
 }
 
 impl Bridge {
@@ -57,7 +60,11 @@ impl Bridge {
         }
         share_transports(&mut sections, false);
         self.remember_offer(to, &sections);
-        self.write(stack, to, &parsed, &sections)
+        let written = self.write(stack, to, &parsed, &sections);
+        if let Some(ends) = self.ends_mut(to) {
+            ends.offer.clone_from(&written);
+        }
+        written
     }
 
     fn offered_section(
@@ -92,6 +99,7 @@ impl Bridge {
                 Format::Rtp => Some(maker.offer(stack)),
                 Format::Udptl => None,
             },
+            numbers: None,
         }
     }
 
@@ -155,6 +163,7 @@ impl Bridge {
         }
         let address = public_address(stack.config.advertised, rtp);
         answered.address = Some(address);
+        answered.numbers = self.numbers_towards(to, section);
         let Some(theirs) = theirs else {
             return answered;
         };
@@ -177,6 +186,16 @@ impl Bridge {
         });
         answered.transport = Some(ours);
         answered
+    }
+
+    /// What the answerer's numbers of a section are called by the party of `to`, where that differs.
+    fn numbers_towards(&self, to: Side, section: usize) -> Option<PayloadMap> {
+        let answerer = match to {
+            Side::Caller => self.callee()?,
+            Side::Callee(_) => Side::Caller,
+        };
+        let talk = self.ends(answerer)?.get(section)?.newest()?;
+        (!talk.numbers.is_identity()).then(|| talk.numbers.clone())
     }
 
     fn remember_answer(&mut self, stack: &Stack, to: Side, sections: &[Section]) {
@@ -235,6 +254,7 @@ impl Bridge {
             rtcp: RtcpRewrite::NextPort,
             reject: section.address.is_none(),
             transport: section.transport.as_ref(),
+            renumber: section.numbers.as_ref(),
             ..MediaRewrite::default()
         });
         let rewrite = Rewrite {
