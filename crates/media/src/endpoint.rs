@@ -356,7 +356,7 @@ impl Endpoint {
         packet: &mut [u8],
         now_micros: u64,
     ) -> bool {
-        if !self.carrier.is_some_and(|known| known.endpoint == carrier) {
+        if self.carrier.is_none_or(|known| known.endpoint != carrier) {
             return false;
         }
         let arrival = match (content, Header::peek(packet)) {

@@ -126,7 +126,7 @@ impl World {
         let due: Vec<Datagram> = self.under_way.extract_if(.., due).collect();
         for datagram in due {
             if datagram.to == address(OURS) {
-                self.to_ours(&datagram.bytes, datagram.from);
+                self.arrive(&datagram.bytes, datagram.from);
             } else if !self.is_silent && datagram.to == self.nat.unwrap_or(address(THEIRS)) {
                 let Ok(message) = StunMessage::parse(&datagram.bytes) else {
                     panic!("theirs cannot read ours");
@@ -142,7 +142,7 @@ impl World {
         }
     }
 
-    fn to_ours(&mut self, bytes: &[u8], from: SocketAddr) {
+    fn arrive(&mut self, bytes: &[u8], from: SocketAddr) {
         let mut out = Vec::new();
         let mut send = |to, datagram: &[u8]| out.push((to, datagram.to_vec()));
         let (random, now_micros) = (&self.random, self.now_micros);
