@@ -9,7 +9,7 @@ use fernamt_exchange::config::Config;
 use fernamt_exchange::interface::Input;
 use fernamt_exchange::media::{
     self, Command, Dtls, Format, IceCandidateKind, Protection, ProtectionFailure, Remote,
-    Rollovers, SrtpKey, SrtpKeys,
+    Rollovers, SrtpKey, SrtpKeys, StreamPosition,
 };
 use fernamt_sdp::CryptoSuite;
 use fernamt_sip::transport::Transport;
@@ -114,6 +114,14 @@ fn crypto(description: &str) -> &str {
     line(description, "a=crypto:").unwrap()
 }
 
+fn position(ssrc: u32) -> StreamPosition {
+    StreamPosition {
+        ssrc,
+        index: 0x3_0001,
+        shift: 2,
+    }
+}
+
 fn keys(first: u8) -> SrtpKeys {
     let key = |byte| SrtpKey {
         suite: CryptoSuite::AesCm128HmacSha1_80,
@@ -199,8 +207,9 @@ fn keys_and_counters_survive_a_restart() {
         keys: keys(1),
     });
     let rollovers = Rollovers {
-        ours: vec![(7, 3)],
-        theirs: vec![(8, 4)],
+        ours: vec![position(7)],
+        theirs: vec![position(8)],
+        rtcp: 9,
     };
     call.media(media::Event::RolledOver {
         endpoint,

@@ -73,5 +73,5 @@ fn protecting_and_unprotecting_allocates_nothing() {
 #[test]
 fn a_context_is_small() {
     // A relayed stream has at most 8 KiB: a context on each side, and what else it needs.
-    assert!(size_of::<Protector>() + size_of::<Unprotector>() <= 6_000);
+    assert!(size_of::<Protector>() + size_of::<Unprotector>() <= 4_096);
 }

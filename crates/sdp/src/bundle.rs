@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::MAX_MEDIA;
 use crate::attribute::Group;
 use crate::description::SessionDescription;
 
@@ -25,16 +26,32 @@ impl Bundle {
         mid: &str,
         only: bool,
     ) -> Option<Bundle> {
-        let is_member = |group: &Group<'_>| group.members().any(|member| member == mid);
-        let group = description
-            .groups()
-            .find(|group| group.semantics == "BUNDLE" && is_member(group))?;
+        let mut groups = description.groups().take(MAX_MEDIA);
+        let group = groups.find(|group| {
+            group.semantics == "BUNDLE" && members(group).any(|member| member == mid)
+        })?;
+        let names = names(description);
         // A section that is rejected cannot carry the others.
-        let place_of = |member: &str| {
-            let mut media = description.media().iter();
-            media.position(|media| media.mid() == Some(member) && !media.is_rejected())
+        let carries = |place: &usize| {
+            let media = description.media().get(*place);
+            media.is_some_and(|media| !media.is_rejected())
         };
-        let tagged = group.members().find_map(place_of)?;
+        let place_of = |member: &str| names.iter().position(|name| *name == Some(member));
+        let tagged = members(&group).filter_map(place_of).find(carries)?;
         Some(Bundle { tagged, only })
     }
+}
+
+/// The members of a group; more than there may be sections mean nothing.
+fn members<'a>(group: &Group<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
+    group.members().take(MAX_MEDIA)
+}
+
+/// The `mid` of every section, found in one pass.
+pub(crate) fn names<'a>(description: &SessionDescription<'a>) -> [Option<&'a str>; MAX_MEDIA] {
+    let mut names = [None; MAX_MEDIA];
+    for (name, media) in names.iter_mut().zip(description.media()) {
+        *name = media.mid();
+    }
+    names
 }

@@ -5,8 +5,7 @@ mod codec;
 
 use serde::{Deserialize, Serialize};
 
-use self::codec::{Match, same_codec};
-use crate::format::Format;
+use self::codec::{Match, Stream, same_codec};
 use crate::media::Media;
 
 /// A format whose number, or whose clock rate, differs between an offer and its answer.
@@ -32,8 +31,8 @@ pub struct PayloadTranslation {
     pub event_clocks: Option<(u32, u32)>,
 }
 
-/// Which payload types of an offer and of its answer mean the same. Where nothing differs, nothing
-/// is allocated.
+/// Which payload types of an offer and of its answer mean the same. Where nothing differs, it
+/// holds nothing on the heap.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PayloadMap {
     pairs: Vec<PayloadPair>,
@@ -142,8 +141,8 @@ const fn bit(payload_type: u8) -> u128 {
 
 /// Two lists of formats while they are compared.
 struct Matching<'m> {
-    offered: Vec<Format<'m>>,
-    answered: Vec<Format<'m>>,
+    offered: Vec<Stream<'m>>,
+    answered: Vec<Stream<'m>>,
     /// By the place in `answered`: the place in `offered`.
     found: Vec<Option<usize>>,
     taken: u128,
@@ -151,9 +150,9 @@ struct Matching<'m> {
 
 impl<'m> Matching<'m> {
     fn new(offer: &Media<'m>, answer: &Media<'m>) -> Matching<'m> {
-        let answered: Vec<_> = answer.codecs().collect();
+        let answered: Vec<_> = answer.codecs().map(Stream::of).collect();
         Matching {
-            offered: offer.codecs().collect(),
+            offered: offer.codecs().map(Stream::of).collect(),
             found: vec![None; answered.len()],
             answered,
             taken: 0,
@@ -167,19 +166,19 @@ impl<'m> Matching<'m> {
             else {
                 continue;
             };
-            if codec::refers(answered) != refers {
+            if answered.refers() != refers {
                 continue;
             }
             let number_of = |answered: u8| self.number_of(answered);
             let found = self.offered.iter().position(|offered| {
-                self.taken & bit(offered.payload_type) == 0
+                self.taken & bit(offered.number()) == 0
                     && same_codec(kind, offered, answered, &number_of)
             });
             let Some(found) = found else { continue };
             self.taken |= self
                 .offered
                 .get(found)
-                .map_or(0, |offered| bit(offered.payload_type));
+                .map_or(0, |offered| bit(offered.number()));
             if let Some(slot) = self.found.get_mut(place) {
                 *slot = Some(found);
             }
@@ -191,31 +190,31 @@ impl<'m> Matching<'m> {
         let place = self
             .answered
             .iter()
-            .position(|format| format.payload_type == answered)?;
+            .position(|stream| stream.number() == answered)?;
         let found = self.found.get(place).copied().flatten()?;
-        self.offered.get(found).map(|format| format.payload_type)
+        self.offered.get(found).map(Stream::number)
     }
 
     fn finish(self) -> PayloadMap {
         let offered = self
             .offered
             .iter()
-            .fold(0, |all, format| all | bit(format.payload_type));
+            .fold(0, |all, stream| all | bit(stream.number()));
         let mut map = PayloadMap {
             offered,
             ..PayloadMap::default()
         };
         for (answered, found) in self.answered.iter().zip(&self.found) {
             let Some(offered) = found.and_then(|found| self.offered.get(found)) else {
-                map.dropped |= map.offered & bit(answered.payload_type);
+                map.dropped |= map.offered & bit(answered.number());
                 continue;
             };
-            let clocks = (offered.map.clock_rate, answered.map.clock_rate);
+            let clocks = (offered.clock_rate(), answered.clock_rate());
             let event_clocks = (clocks.0 != clocks.1).then_some(clocks);
-            if offered.payload_type != answered.payload_type || event_clocks.is_some() {
+            if offered.number() != answered.number() || event_clocks.is_some() {
                 map.pairs.push(PayloadPair {
-                    offered: offered.payload_type,
-                    answered: answered.payload_type,
+                    offered: offered.number(),
+                    answered: answered.number(),
                     event_clocks,
                 });
             }

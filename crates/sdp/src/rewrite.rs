@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use self::section::Section;
 use crate::attribute::{Attribute, Direction, Group};
+use crate::bundle::names;
 use crate::description::SessionDescription;
 use crate::extmap::is_mid_extension;
 use crate::format::Format;
@@ -93,16 +94,17 @@ impl Rewrite<'_> {
     }
 
     fn session(&self, description: &SessionDescription<'_>, end: &[u8], out: &mut Vec<u8>) {
+        let replaced = self.replaces_transports().then(|| names(description));
         for line in description.session_lines() {
             match (line.letter, self.origin, self.connection) {
                 (b'o', Some(origin), _) => put(out, &line, format_args!("o={origin}")),
                 (b'c', _, Some(address)) => put_connection(out, &line, address),
                 (b'a', _, _) if self.removes(&line) => {}
-                (b'a', _, _) if self.replaces_transports() && self.ends(&line, description) => {}
+                (b'a', _, _) if replaced.is_some_and(|names| self.ends(&line, &names)) => {}
                 _ => out.extend_from_slice(line.raw),
             }
         }
-        if self.replaces_transports() {
+        if replaced.is_some() {
             let sections: Vec<_> = (0..description.media().len())
                 .map(|place| self.media.get(place).filter(|change| !change.reject))
                 .map(|change| change.and_then(|change| change.transport))
@@ -117,7 +119,7 @@ impl Rewrite<'_> {
     }
 
     /// Whether a line of the session ends with the transports of its writer.
-    fn ends(&self, line: &Line<'_>, description: &SessionDescription<'_>) -> bool {
+    fn ends(&self, line: &Line<'_>, names: &[Option<&str>]) -> bool {
         let Some(attribute) = line.text().map(Attribute::parse) else {
             return false;
         };
@@ -125,14 +127,13 @@ impl Rewrite<'_> {
         is_transport(&attribute)
             || is_mid_extension(&attribute)
             || is_of_browsers(&attribute) && !own.any(TransportDescription::is_webrtc)
-            || Group::parse(&attribute).is_some_and(|group| !self.names_stay(&group, description))
+            || Group::parse(&attribute).is_some_and(|group| !self.names_stay(&group, names))
     }
 
     /// Whether the sections of a group have the same names for the reader.
-    fn names_stay(&self, group: &Group<'_>, description: &SessionDescription<'_>) -> bool {
+    fn names_stay(&self, group: &Group<'_>, names: &[Option<&str>]) -> bool {
         group.members().all(|member| {
-            let mut media = description.media().iter();
-            let place = media.position(|media| media.mid() == Some(member));
+            let place = names.iter().position(|name| *name == Some(member));
             let change = place.and_then(|place| self.media.get(place));
             let own = change.and_then(|change| change.transport);
             own.is_some_and(|own| own.mid.as_deref() == Some(member))

@@ -51,7 +51,8 @@ pub struct TransportDescription {
     pub ice: Option<IceDescription>,
     /// `a=rtcp-mux` (RFC 5761).
     pub rtcp_mux: bool,
-    /// `a=rtcp-mux-only` (RFC 8858): RTCP has no port of its own at all.
+    /// `a=rtcp-mux-only` (RFC 8858): RTCP has no port of its own at all. Only in an offer, and beside
+    /// `a=rtcp-mux`.
     pub rtcp_mux_only: bool,
     /// `a=rtcp-rsize` (RFC 5506).
     pub rtcp_reduced_size: bool,

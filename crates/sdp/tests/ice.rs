@@ -56,6 +56,9 @@ fn a_candidate_is_read_with_all_that_is_known_of_it() {
     );
     assert_eq!(read.extension("network-id"), None);
 
+    let empty = candidate("1 1 UDP 1 192.0.2.1 1 typ host generation 0 network-id ").unwrap();
+    assert_eq!(&*empty.extensions, "generation 0");
+
     let hidden = candidate("1 1 udp 5 0a1b.LOCAL 9 typ host").unwrap();
     assert!(hidden.address.is_multicast_name());
     assert_eq!(hidden.socket_address(), None);
@@ -80,7 +83,6 @@ fn what_is_no_candidate_is_passed_over() {
         "1 1 UDP 1 192.0.2.1 65536 typ host",
         "1 1 UDP 1 192.0.2.999 1 typ host",
         "1 1 UDP 1 fe80::1%eth0 1 typ host",
-        "1 1 UDP 1 192.0.2.1 1 typ host alone",
         "1 1 UDP 1 192.0.2.1 1 typ srflx raddr 10.0.0.1 rport x",
         "a:b 1 UDP 1 192.0.2.1 1 typ host",
     ] {

@@ -7,8 +7,9 @@
 
 use fernamt_sdp::transport::{MAX_CRYPTOS, MAX_FINGERPRINTS};
 use fernamt_sdp::{
-    AnswerPolicy, Blame, Bundle, CryptoSuite, Direction, Encryption, HashFunction, Keying, Profile,
-    SessionDescription, Settled, SettledKeying, Setup, TransportDescription, TransportError,
+    AnswerPolicy, Blame, Bundle, CryptoSuite, Direction, Encryption, HashFunction, Keying,
+    MAX_MEDIA, Profile, SessionDescription, Settled, SettledKeying, Setup, TransportDescription,
+    TransportError,
 };
 
 const CHROME_OFFER: &str = include_str!("descriptions/chrome_offer.sdp");
@@ -218,7 +219,7 @@ fn an_answer_has_the_profile_of_the_offer_and_what_both_can() {
             setup: Setup::Active
         }
     );
-    assert!(answer.ice && answer.rtcp_mux && answer.rtcp_reduced_size && !answer.rtcp_mux_only);
+    assert!(answer.ice && answer.rtcp_mux && answer.rtcp_reduced_size);
 
     let answer = section(BARESIP_SRTP, 0).answer(&EVERYTHING).unwrap();
     assert_eq!(
@@ -331,7 +332,7 @@ fn keys_are_chosen_by_profile_and_policy() {
 fn rtcp_on_the_port_of_rtp_and_nowhere_else_is_taken_or_refused() {
     let offer = with("RTP/AVP", "a=rtcp-mux\r\na=rtcp-mux-only\r\n");
     let answer = offer.answer(&EVERYTHING).unwrap();
-    assert!(answer.rtcp_mux && answer.rtcp_mux_only);
+    assert!(answer.rtcp_mux);
     let policy = AnswerPolicy {
         rtcp_mux: false,
         ..EVERYTHING
@@ -350,6 +351,13 @@ fn offer_and_answer_settle_what_both_say() {
     };
     assert_eq!(settled.keying, dtls);
     assert!(settled.ice && settled.rtcp_mux && settled.feedback && !settled.rtcp_reduced_size);
+
+    let mismatch = section(&ASTERISK.replace("a=ptime:20", "a=ice-mismatch"), 0);
+    assert!(
+        !Settled::new(&section(CHROME_OFFER, 0), &mismatch)
+            .unwrap()
+            .ice
+    );
 
     let offer = section(BARESIP_SRTP, 0);
     let mut answer = TransportDescription::new(Profile::Savp);
@@ -468,4 +476,35 @@ fn what_we_answer_settles() {
             chosen.keying == Keying::None
         );
     }
+}
+
+#[test]
+fn sdp_overflow() {
+    // As many members as fit, none of them there, before the one that is; many sections that ask.
+    let members = "x ".repeat(12_000);
+    let mut text = format!(
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {members}m\r\na=group:LS {members}\r\n"
+    );
+    for place in 0..MAX_MEDIA {
+        text.push_str(&format!(
+            "m=audio 4000 RTP/AVP 8\r\n{}a=mid:{place}\r\n",
+            "a=x\r\n".repeat(50)
+        ));
+    }
+    let description = SessionDescription::parse(text.as_bytes()).unwrap();
+    for section in 0..MAX_MEDIA {
+        let transport = TransportDescription::of(&description, section).unwrap();
+        assert_eq!(transport.bundle, None);
+    }
+
+    let group = |before: usize| {
+        let members = "x ".repeat(before);
+        let text = format!(
+            "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {members}0\r\n\
+             m=audio 4000 RTP/AVP 8\r\na=mid:0\r\n"
+        );
+        section(&text, 0).bundle
+    };
+    assert!(group(MAX_MEDIA - 1).is_some());
+    assert_eq!(group(MAX_MEDIA), None, "a member beyond the limit");
 }

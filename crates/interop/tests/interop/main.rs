@@ -9,10 +9,13 @@
 )]
 
 mod addresses;
+mod browsers;
 mod calls;
 mod crash;
 mod hostile;
 mod life;
 mod load;
 mod nat;
+mod release;
+mod secure;
 mod streams;

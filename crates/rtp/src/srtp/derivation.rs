@@ -128,3 +128,25 @@ impl Aes {
 }
 
 type Counter<'a, C> = CtrCore<&'a C, Ctr128BE>;
+
+#[cfg(test)]
+mod tests {
+    use aes::cipher::consts::U12;
+    use sha1::Sha1;
+    use zeroize::ZeroizeOnDrop;
+
+    use super::*;
+
+    /// That this compiles is the test.
+    #[test]
+    fn whatever_holds_a_key_is_wiped_when_it_is_dropped() {
+        const fn wiped<T: ZeroizeOnDrop>() {}
+        wiped::<Zeroizing<[u8; MAX_KEY_BYTES]>>();
+        wiped::<Aes128Enc>();
+        wiped::<Aes256Enc>();
+        // HMAC is two states of its hash, and a buffer.
+        wiped::<Sha1>();
+        wiped::<aes_gcm::AesGcm<Aes128Enc, U12>>();
+        wiped::<aes_gcm::AesGcm<Aes256Enc, U12>>();
+    }
+}

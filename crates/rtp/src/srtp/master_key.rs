@@ -53,6 +53,31 @@ impl MasterKey {
         })
     }
 
+    /// The keys of client and server out of what a DTLS session exports for SRTP, which has
+    /// [`Suite::exported_bytes`]: both keys, then both salts (RFC 5764 section 4.2). A client sends with
+    /// the first one and receives with the second.
+    ///
+    /// # Errors
+    /// [`MasterKeyError::Length`] when it has another length.
+    pub fn pair_from_dtls(
+        suite: Suite,
+        exported: &[u8],
+    ) -> Result<(MasterKey, MasterKey), MasterKeyError> {
+        let (keys, salts) = exported
+            .split_at_checked(2 * suite.key_bytes())
+            .ok_or(MasterKeyError::Length)?;
+        let (client, server) = keys
+            .split_at_checked(suite.key_bytes())
+            .ok_or(MasterKeyError::Length)?;
+        let (client_salt, server_salt) = salts
+            .split_at_checked(suite.salt_bytes())
+            .ok_or(MasterKeyError::Length)?;
+        Ok((
+            MasterKey::from_parts(suite, client, client_salt)?,
+            MasterKey::from_parts(suite, server, server_salt)?,
+        ))
+    }
+
     /// The same key with an identifier that every packet carries.
     ///
     /// # Errors

@@ -190,7 +190,9 @@ impl Protector {
         if self.sources.is_full() && self.sources.get(ssrc).is_none() {
             return;
         }
-        self.packets = self.packets.saturating_add(window.highest());
+        let counted = self.sources.get(ssrc).map(|source| source.window.highest());
+        let more = window.highest().saturating_sub(counted.unwrap_or(0));
+        self.packets = self.packets.saturating_add(more);
         self.sources.resume(ssrc, window, shift);
     }
 

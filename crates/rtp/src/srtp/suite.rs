@@ -91,6 +91,11 @@ impl Suite {
         self.key_bytes() + self.salt_bytes()
     }
 
+    /// Bytes that a DTLS session exports: key and salt of client and server (RFC 5764 section 4.2).
+    pub const fn exported_bytes(self) -> usize {
+        2 * self.inline_bytes()
+    }
+
     /// Bytes of the tag of a packet of RTP.
     pub const fn rtp_tag_bytes(self) -> usize {
         match self {

@@ -114,7 +114,7 @@ impl Unprotector {
 
     /// Takes a source up again where it stood when that was written down. Nothing up to there is let
     /// in again; what came between writing and the restart could be replayed until the source is
-    /// heard.
+    /// heard. Of SRTCP nothing is written down: an old report could be replayed until a new one comes.
     pub fn resume(&mut self, position: Position) {
         self.sources
             .resume(position.ssrc, Window::after(position.index), 0);

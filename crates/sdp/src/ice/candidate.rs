@@ -195,8 +195,8 @@ impl Candidate {
     fn take_extensions<'t>(&mut self, mut words: impl Iterator<Item = &'t str>) -> Option<()> {
         let (mut address, mut port) = (None, None);
         let mut extensions = String::new();
-        while let Some(name) = words.next() {
-            let value = words.next()?;
+        // The value of the last extension may be empty, and then says nothing.
+        while let (Some(name), Some(value)) = (words.next(), words.next()) {
             match name {
                 "raddr" => address = Some(CandidateAddress::parse(value)?),
                 "rport" => port = Some(value.parse().ok()?),

@@ -26,60 +26,118 @@ impl Match {
     ];
 }
 
+/// The most formats in a redundant packet that are compared.
+const MAX_REDUNDANT: usize = 16;
+
+/// A format with what `fmtp` says of the kind of stream, read once.
+pub(super) struct Stream<'a> {
+    format: Format<'a>,
+    kind: Kind<'a>,
+}
+
+/// The kind of a stream beyond the name of its codec.
+enum Kind<'a> {
+    /// By parameters, in lower or upper case.
+    Parameters([&'a str; 2]),
+    /// H.264 (RFC 6184): profile and packetization mode.
+    H264(Option<(u8, u8)>, &'a str),
+    /// Retransmission (RFC 4588) of another format.
+    Retransmission(Option<u8>),
+    /// Redundancy (RFC 2198): the numbers of other formats; without, whichever are there.
+    Redundancy(Option<&'a str>),
+}
+
+impl<'a> Stream<'a> {
+    pub(super) fn of(format: Format<'a>) -> Stream<'a> {
+        let kind = Kind::of(&format);
+        Stream { format, kind }
+    }
+
+    pub(super) const fn number(&self) -> u8 {
+        self.format.payload_type
+    }
+
+    pub(super) const fn clock_rate(&self) -> u32 {
+        self.format.map.clock_rate
+    }
+
+    /// Whether it names other formats by their numbers.
+    pub(super) const fn refers(&self) -> bool {
+        matches!(self.kind, Kind::Retransmission(_) | Kind::Redundancy(_))
+    }
+}
+
+impl<'a> Kind<'a> {
+    fn of(format: &Format<'a>) -> Kind<'a> {
+        let is = |name: &str| format.map.encoding.eq_ignore_ascii_case(name);
+        let value = |name, default| parameter(format, name).unwrap_or(default);
+        if is("rtx") {
+            let original = parameter(format, "apt").and_then(|apt| apt.parse().ok());
+            Kind::Retransmission(original)
+        } else if is("red") {
+            Kind::Redundancy(format.parameters)
+        } else if is("H264") {
+            Kind::H264(h264_profile(format), value("packetization-mode", "0"))
+        } else if is("H265") {
+            Kind::Parameters([value("profile-id", "1"), value("tx-mode", "SRST")])
+        } else if is("VP9") {
+            Kind::Parameters([value("profile-id", "0"), ""])
+        } else if is("AV1") {
+            Kind::Parameters([value("profile", "0"), ""])
+        } else if is("AMR") || is("AMR-WB") {
+            Kind::Parameters([value("octet-align", "0"), ""])
+        } else if is("G7221") {
+            Kind::Parameters([value("bitrate", ""), ""])
+        } else if is("MP4A-LATM") || is("mpeg4-generic") {
+            Kind::Parameters([value("config", ""), ""])
+        } else {
+            Kind::Parameters(["", ""])
+        }
+    }
+
+    /// Whether an answer of that kind is of this one.
+    fn is_same(&self, answered: &Kind<'_>, number_of: &dyn Fn(u8) -> Option<u8>) -> bool {
+        match (self, answered) {
+            (Kind::Parameters(offered), Kind::Parameters(answered)) => {
+                let mut both = offered.iter().zip(answered);
+                both.all(|(offered, answered)| offered.eq_ignore_ascii_case(answered))
+            }
+            (Kind::H264(profile, mode), Kind::H264(other, answered)) => {
+                profile == other && mode == answered
+            }
+            (Kind::Retransmission(offered), Kind::Retransmission(answered)) => {
+                *offered == answered.and_then(number_of)
+            }
+            (Kind::Redundancy(Some(offered)), Kind::Redundancy(Some(answered))) => {
+                let number = |text: &str| text.trim_ascii().parse::<u8>().ok();
+                let offered = offered.split('/').take(MAX_REDUNDANT).map(number);
+                let answered = answered.split('/').take(MAX_REDUNDANT);
+                offered.eq(answered.map(|text| number(text).and_then(number_of)))
+            }
+            (Kind::Redundancy(_), Kind::Redundancy(_)) => true,
+            _ => false,
+        }
+    }
+}
+
 /// Whether the two match in this way. `number_of` gives the offered number that a number of the
 /// answer stands for.
 pub(super) fn same_codec(
     kind: Match,
-    offered: &Format<'_>,
-    answered: &Format<'_>,
+    offered: &Stream<'_>,
+    answered: &Stream<'_>,
     number_of: &dyn Fn(u8) -> Option<u8>,
 ) -> bool {
-    let same_number = offered.payload_type == answered.payload_type;
+    let same_number = offered.number() == answered.number();
+    let same_stream = || offered.kind.is_same(&answered.kind, number_of);
     match kind {
-        Match::OtherClock => offered.is_telephone_event() && answered.is_telephone_event(),
-        _ if offered.map != answered.map => false,
-        Match::SameNumber => same_number && same_stream(offered, answered, number_of),
-        Match::Same => same_stream(offered, answered, number_of),
-        Match::Nearly => same_number && !refers(answered),
-    }
-}
-
-/// Whether `fmtp` names other formats: retransmission (RFC 4588) and redundancy (RFC 2198).
-pub(super) fn refers(format: &Format<'_>) -> bool {
-    is(format, "rtx") || is(format, "red")
-}
-
-fn is(format: &Format<'_>, name: &str) -> bool {
-    format.map.encoding.eq_ignore_ascii_case(name)
-}
-
-fn same_stream(
-    offered: &Format<'_>,
-    answered: &Format<'_>,
-    number_of: &dyn Fn(u8) -> Option<u8>,
-) -> bool {
-    let same = |name, default| same_parameter(offered, answered, name, default);
-    if is(offered, "rtx") {
-        let original = |format| parameter(format, "apt").and_then(|apt| apt.parse::<u8>().ok());
-        original(offered) == original(answered).and_then(number_of)
-    } else if is(offered, "red") {
-        same_redundancy(offered, answered, number_of)
-    } else if is(offered, "H264") {
-        h264_profile(offered) == h264_profile(answered) && same("packetization-mode", "0")
-    } else if is(offered, "H265") {
-        same("profile-id", "1") && same("tx-mode", "SRST")
-    } else if is(offered, "VP9") {
-        same("profile-id", "0")
-    } else if is(offered, "AV1") {
-        same("profile", "0")
-    } else if is(offered, "AMR") || is(offered, "AMR-WB") {
-        same("octet-align", "0")
-    } else if is(offered, "G7221") {
-        same("bitrate", "")
-    } else if is(offered, "MP4A-LATM") || is(offered, "mpeg4-generic") {
-        same("config", "")
-    } else {
-        true
+        Match::OtherClock => {
+            offered.format.is_telephone_event() && answered.format.is_telephone_event()
+        }
+        _ if offered.format.map != answered.format.map => false,
+        Match::SameNumber => same_number && same_stream(),
+        Match::Same => same_stream(),
+        Match::Nearly => same_number && !answered.refers(),
     }
 }
 
@@ -90,28 +148,6 @@ fn parameter<'a>(format: &Format<'a>, name: &str) -> Option<&'a str> {
         .filter_map(|parameter| parameter.split_once('='))
         .find(|(known, _)| known.trim_ascii().eq_ignore_ascii_case(name))
         .map(|(_, value)| value.trim_ascii())
-}
-
-fn same_parameter(offered: &Format<'_>, answered: &Format<'_>, name: &str, default: &str) -> bool {
-    let value = |format| parameter(format, name).unwrap_or(default);
-    value(offered).eq_ignore_ascii_case(value(answered))
-}
-
-/// Whether both name the same formats in the same order; without `fmtp`, whichever are there.
-fn same_redundancy(
-    offered: &Format<'_>,
-    answered: &Format<'_>,
-    number_of: &dyn Fn(u8) -> Option<u8>,
-) -> bool {
-    let (Some(offered), Some(answered)) = (offered.parameters, answered.parameters) else {
-        return true;
-    };
-    let number = |text: &str| text.trim_ascii().parse::<u8>().ok();
-    let offered = offered.split('/').map(number);
-    let answered = answered
-        .split('/')
-        .map(|text| number(text).and_then(number_of));
-    offered.eq(answered)
 }
 
 /// The profile of H.264 (RFC 6184 section 8.1, table 5): several values mean the same one.

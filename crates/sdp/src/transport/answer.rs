@@ -62,10 +62,9 @@ pub struct TransportAnswer {
     pub keying: Keying,
     /// Whether the answer has credentials and candidates.
     pub ice: bool,
-    /// Whether the answer has `a=rtcp-mux`.
+    /// Whether the answer has `a=rtcp-mux`. It never has `a=rtcp-mux-only`: that is for offers
+    /// (RFC 8858 section 3).
     pub rtcp_mux: bool,
-    /// Whether the answer has `a=rtcp-mux-only`.
-    pub rtcp_mux_only: bool,
     /// Whether the answer has `a=rtcp-rsize`.
     pub rtcp_reduced_size: bool,
 }
@@ -145,13 +144,11 @@ impl TransportDescription {
         if keying == Keying::None && policy.encryption == Encryption::Required {
             return Err(TransportError::EncryptionRequired);
         }
-        let rtcp_mux = policy.rtcp_mux && (self.rtcp_mux || self.rtcp_mux_only);
         Ok(TransportAnswer {
             profile: self.profile,
             keying,
             ice: policy.ice && self.ice.is_some(),
-            rtcp_mux,
-            rtcp_mux_only: rtcp_mux && self.rtcp_mux_only,
+            rtcp_mux: policy.rtcp_mux && (self.rtcp_mux || self.rtcp_mux_only),
             rtcp_reduced_size: self.rtcp_reduced_size && self.feedback(),
         })
     }
@@ -253,9 +250,11 @@ impl Settled {
             return Err(TransportError::MuxRequired);
         }
         let feedback = offer.feedback() && answer.feedback();
+        // An answerer that has seen changed addresses wants no ICE (RFC 8839 section 5.3).
+        let usable_ice = answer.ice.as_ref().is_some_and(|ice| !ice.mismatch);
         Ok(Settled {
             keying,
-            ice: offer.ice.is_some() && answer.ice.is_some(),
+            ice: offer.ice.is_some() && usable_ice,
             rtcp_mux,
             rtcp_reduced_size: offer.rtcp_reduced_size && answer.rtcp_reduced_size && feedback,
             feedback,

@@ -8,7 +8,7 @@ use fernamt_sip::transport::Flow;
 use serde::{Deserialize, Serialize};
 
 use crate::encryption::Policy;
-use crate::media::{EndpointId, Remote, Rollovers, SrtpKeys};
+use crate::media::{EndpointId, Protection, Remote, Rollovers, SrtpKeys};
 use crate::stack::Stack;
 
 /// The endpoints that face one side, one for each media section.
@@ -113,13 +113,12 @@ impl End {
         let Some(proposed) = self.proposed.take() else {
             return false;
         };
-        let keys_stay = self
-            .agreed
-            .as_ref()
-            .is_some_and(|agreed| agreed.remote.protection == proposed.remote.protection);
-        if !keys_stay && self.agreed.is_some() {
-            self.established = None;
-            self.rollovers = Rollovers::default();
+        if let Some(agreed) = &self.agreed {
+            let (before, now) = (&agreed.remote.protection, &proposed.remote.protection);
+            forget_positions(&mut self.rollovers, before, now);
+            if !is_same_association(before, now) {
+                self.established = None;
+            }
         }
         self.agreed = Some(proposed);
         true
@@ -132,5 +131,36 @@ impl End {
         self.carrier = None;
         self.bridged = false;
         self.proposed = self.agreed.take().or(self.proposed.take());
+    }
+}
+
+/// A new key begins a new context (RFC 4568 section 7.1.4); under one that stays, no number may be
+/// used a second time.
+fn forget_positions(rollovers: &mut Rollovers, before: &Protection, now: &Protection) {
+    let (ours_stay, theirs_stay) = match (before, now) {
+        (Protection::Sdes(before), Protection::Sdes(now)) => {
+            (before.ours == now.ours, before.theirs == now.theirs)
+        }
+        _ => {
+            let same = is_same_association(before, now);
+            (same, same)
+        }
+    };
+    if !ours_stay {
+        rollovers.ours.clear();
+        rollovers.rtcp = 0;
+    }
+    if !theirs_stay {
+        rollovers.theirs.clear();
+    }
+}
+
+/// Whether the keys of a handshake go on (RFC 8842 section 4).
+fn is_same_association(before: &Protection, now: &Protection) -> bool {
+    match (before, now) {
+        (Protection::Dtls(before), Protection::Dtls(now)) => {
+            before.role == now.role && before.fingerprints == now.fingerprints
+        }
+        _ => false,
     }
 }

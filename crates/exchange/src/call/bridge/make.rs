@@ -141,7 +141,6 @@ impl Maker<'_> {
         let before = self.end.newest().and_then(|talk| talk.ours.as_ref());
         let mut ours = TransportDescription {
             rtcp_mux: answer.rtcp_mux,
-            rtcp_mux_only: answer.rtcp_mux_only,
             rtcp_reduced_size: answer.rtcp_reduced_size,
             mid: theirs.mid.clone(),
             mid_extension: theirs.mid_extension,
