@@ -6,12 +6,24 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
+use sha2::Sha256;
 
 /// Bytes of the secret.
 pub const SECRET_BYTES: usize = 32;
 
-/// The block size of SHA-1, to which HMAC fills up its key (RFC 2104 section 2).
+/// The block size of both hashes, to which HMAC fills up its key (RFC 2104 section 2).
 const BLOCK_BYTES: usize = 64;
+
+/// A secret of its own for each purpose, out of the one that an installation has.
+pub fn secret_for(purpose: &str, installation: &[u8; SECRET_BYTES]) -> [u8; SECRET_BYTES] {
+    let mut block = [0; BLOCK_BYTES];
+    for (target, byte) in block.iter_mut().zip(installation) {
+        *target = *byte;
+    }
+    let mut state = Hmac::<Sha256>::new(&block.into());
+    state.update(purpose.as_bytes());
+    state.finalize().into_bytes().into()
+}
 
 /// What a user name says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +139,14 @@ mod tests {
         secret[..20].fill(0x0b);
         let password = Credentials::new(&secret).password("Hi There");
         assert_eq!(password, "thcxhlUFcmTii8C2+zeMjvFGvgA=");
+    }
+
+    #[test]
+    fn every_purpose_has_a_secret_of_its_own() {
+        let first = secret_for("one", &[1; SECRET_BYTES]);
+        assert_eq!(first, secret_for("one", &[1; SECRET_BYTES]));
+        assert_ne!(first, secret_for("two", &[1; SECRET_BYTES]));
+        assert_ne!(first, secret_for("one", &[2; SECRET_BYTES]));
     }
 
     #[test]

@@ -116,8 +116,8 @@ impl World {
     }
 
     fn put(&mut self, packet: Packet) {
-        let is_stream = self.is_stream && packet.target == address(SERVER)
-            || self.is_stream && packet.source == address(SERVER);
+        let ends = [packet.source, packet.target];
+        let is_stream = self.is_stream && ends.contains(&address(SERVER));
         let mut roll = || self.chance.next_u32() % 100;
         let copies = if is_stream {
             1

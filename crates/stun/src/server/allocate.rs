@@ -228,7 +228,7 @@ impl Server {
             index,
             generation: self.next_generation,
         };
-        self.next_generation = self.next_generation.wrapping_add(1);
+        self.next_generation = self.next_generation.wrapping_add(1) & (u32::MAX >> 1);
         let reply = caller.reply.clone();
         let expires = now.after(lifetime);
         self.by_flow.insert(reply.flow, id);

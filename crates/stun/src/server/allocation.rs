@@ -19,7 +19,7 @@ pub struct RelayId {
 }
 
 impl RelayId {
-    /// The same as a number, for tables of the caller.
+    /// The same as a number, for tables of the caller. Its highest bit is never set.
     pub const fn as_u64(self) -> u64 {
         (self.generation as u64) << 32 | self.index as u64
     }

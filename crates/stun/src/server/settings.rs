@@ -74,8 +74,8 @@ impl ServerSettings {
     /// Settings for a machine with these addresses.
     pub fn new(realm: &str, addresses: Vec<IpAddr>) -> ServerSettings {
         let ports = Ports {
-            first: 60_000,
-            last: 64_999,
+            first: 61_000,
+            last: 65_535,
         };
         ServerSettings {
             realm: realm.into(),
