@@ -9,8 +9,12 @@ pub const CHANNEL_HEADER_BYTES: usize = 4;
 /// The longest frame: channel data with its header and padding, which is longer than any message.
 pub const MAX_FRAME_BYTES: usize = CHANNEL_HEADER_BYTES + 65_536;
 
-/// The channels that there are (RFC 8656 section 12).
+/// The channels that a client may choose (RFC 8656 section 12).
 pub const CHANNELS: core::ops::RangeInclusive<u16> = 0x4000..=0x4fff;
+
+/// The channels that a server takes: also those of RFC 5766 section 11, which older clients choose.
+/// Nothing else that shares the server's port begins like them.
+pub const CHANNELS_TAKEN: core::ops::RangeInclusive<u16> = 0x4000..=0x7fff;
 
 /// What bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +34,7 @@ pub enum Frame<'a> {
 pub fn classify(bytes: &[u8]) -> Option<Frame<'_>> {
     match bytes.first()? {
         0x00..=0x3f => Some(Frame::Stun(bytes)),
-        0x40..=0x4f => {
+        0x40..=0x7f => {
             let (header, rest) = bytes.split_first_chunk::<CHANNEL_HEADER_BYTES>()?;
             let [n0, n1, l0, l1] = *header;
             // Padding may follow over UDP as well.
@@ -67,7 +71,7 @@ pub struct BadStream;
 fn frame_bytes(stream: &[u8]) -> Result<Option<usize>, BadStream> {
     let Some(header) = stream.first_chunk::<4>() else {
         return match stream.first() {
-            Some(0x50..) => Err(BadStream),
+            Some(0x80..) => Err(BadStream),
             _ => Ok(None),
         };
     };
@@ -75,7 +79,7 @@ fn frame_bytes(stream: &[u8]) -> Result<Option<usize>, BadStream> {
     let length = usize::from(u16::from_be_bytes([high, low]));
     match first {
         0x00..=0x3f if length % 4 == 0 => Ok(Some(HEADER_BYTES + length)),
-        0x40..=0x4f => Ok(Some(CHANNEL_HEADER_BYTES + length.next_multiple_of(4))),
+        0x40..=0x7f => Ok(Some(CHANNEL_HEADER_BYTES + length.next_multiple_of(4))),
         _ => Err(BadStream),
     }
 }
@@ -139,7 +143,7 @@ mod tests {
     #[test]
     fn what_is_neither_stun_nor_a_channel_is_told_apart() {
         assert_eq!(classify(&[]), None);
-        assert_eq!(classify(&[0x50, 0, 0, 0]), None);
+        assert_eq!(classify(&[0x7f, 0xff, 0, 1]), None);
         assert_eq!(classify(&[0x80, 0, 0, 0]), None);
         assert_eq!(classify(&[0x40, 0, 0, 1]), None);
         assert_eq!(classify(&[0x40, 0]), None);
@@ -158,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_stream_of_something_else_ends() {
-        for bytes in [&[0x16, 3, 1, 2, 2][..], b"PUT /", &[0xff], &[0, 1, 0, 1]] {
+        for bytes in [&[0x16, 3, 1, 2, 2][..], &[0x80], &[0xff], &[0, 1, 0, 1]] {
             let mut framer = Framer::default();
             framer.put(bytes);
             assert_eq!(framer.next_frame(), Err(BadStream), "{bytes:?}");
@@ -169,7 +173,7 @@ mod tests {
         #[test]
         fn frames_are_found_wherever_a_stream_is_cut(
             frames in proptest::collection::vec(
-                (0x4000_u16..0x5000, proptest::collection::vec(any::<u8>(), 0..30)), 1..10),
+                (0x4000_u16..0x8000, proptest::collection::vec(any::<u8>(), 0..30)), 1..10),
             cuts in proptest::collection::vec(1_usize..20, 1..40),
         ) {
             let stream: Vec<u8> = frames

@@ -561,9 +561,11 @@ fn a_channel_leads_to_one_peer_and_a_peer_has_one_channel() {
     assert_eq!(desk.bind(flow(CLIENT), 0x4001, "203.0.113.9:5001"), 400);
     assert_eq!(desk.bind(flow(CLIENT), 0x4002, PEER), 400);
     assert_eq!(desk.bind(flow(CLIENT), 0x4002, "203.0.113.9:5001"), 0);
-    for number in [0, 0x3fff, 0x5000, 0x7fff, 0xffff] {
+    for number in [0, 0x3fff, 0x8000, 0xffff] {
         assert_eq!(desk.bind(flow(CLIENT), number, "203.0.113.9:9"), 400);
     }
+    // Chosen by clients of RFC 5766.
+    assert_eq!(desk.bind(flow(CLIENT), 0x7fff, "203.0.113.9:9"), 0);
     assert_eq!(desk.bind(flow(CLIENT), 0x4003, "127.0.0.1:9"), 403);
     assert_eq!(desk.bind(flow(CLIENT), 0x4003, "198.51.100.1:22"), 403);
     assert_eq!(desk.bind(flow(CLIENT), 0x4003, "[2a00::1]:9"), 443);

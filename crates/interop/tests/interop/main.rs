@@ -16,3 +16,4 @@ mod life;
 mod load;
 mod nat;
 mod streams;
+mod turn;

@@ -6,7 +6,7 @@ use super::Server;
 use super::allocate::unknown;
 use super::allocation::{Refused, RelayId};
 use super::authentication::Caller;
-use crate::frame::CHANNELS;
+use crate::frame::CHANNELS_TAKEN;
 use crate::message::address::{Family, read_masked};
 use crate::message::{ErrorCode, MAX_ATTRIBUTES, Message, attribute};
 use crate::time::Now;
@@ -99,7 +99,7 @@ impl Server {
         let number = u16::from_be_bytes([*high, *low]);
         let peer = request.masked_address(attribute::XOR_PEER_ADDRESS);
         let peer = peer.ok_or(bad)?;
-        if !CHANNELS.contains(&number) {
+        if !CHANNELS_TAKEN.contains(&number) {
             return Err(bad);
         }
         self.check_peer(id, peer)?;
