@@ -24,6 +24,20 @@ pub const BARESIP: (&str, &str) = ("baresip", "baresip-core");
 /// Where Debian puts the modules: the folder differs between its releases.
 const MODULE_FOLDERS: [&str; 2] = ["/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules"];
 
+/// What each phone is made of.
+const MODULES: [&str; 10] = [
+    "stdio",
+    "g711",
+    "aufile",
+    "sndfile",
+    "ctrl_tcp",
+    "srtp",
+    "dtls_srtp",
+    "stun",
+    "turn",
+    "ice",
+];
+
 /// A tone lasts longer than any test.
 const TONE_SECONDS: u32 = 120;
 
@@ -53,6 +67,15 @@ pub struct Setup {
     pub namespace: Option<String>,
     /// How long a registration lasts that it asks for, in seconds.
     pub expires_seconds: u32,
+    /// How its media are encrypted: `srtp`, `srtp-mand` or `dtls_srtp`; `None`: not at all.
+    pub encryption: Option<&'static str>,
+    /// How its media get through NAT: `ice`, `stun` or `turn`; `None`: not at all.
+    pub nat: Option<&'static str>,
+    /// The server that helps with that, for example `turn:198.51.100.1:3478`; it is asked with the
+    /// user and password of the account.
+    pub nat_server: Option<String>,
+    /// Whether RTP and RTCP share a port.
+    pub mux: bool,
 }
 
 impl Setup {
@@ -69,6 +92,10 @@ impl Setup {
             authority: None,
             namespace: None,
             expires_seconds: 600,
+            encryption: None,
+            nat: None,
+            nat_server: None,
+            mux: false,
         }
     }
 }
@@ -207,6 +234,11 @@ impl Baresip {
         }
     }
 
+    /// Everything it has written so far.
+    pub fn said(&self) -> String {
+        self.process.said()
+    }
+
     /// What it heard in its last call. The file is whole when the call is over.
     ///
     /// # Panics
@@ -257,16 +289,30 @@ fn accounts(setup: &Setup) -> String {
         ..
     } = setup;
     let answer = if setup.answers { "auto" } else { "manual" };
-    format!(
+    let mut line = format!(
         "<sip:{user}@{server};transport={transport}>;\
          outbound=\"sip:{server};transport={transport}\";\
          auth_user={user};auth_pass={password};regint={expires};answermode={answer};\
-         audio_codecs={codec}\n",
+         audio_codecs={codec}",
         user = account.user,
         password = account.password,
         expires = setup.expires_seconds,
         codec = setup.codec,
-    )
+    );
+    for (name, value) in [("mediaenc", setup.encryption), ("medianat", setup.nat)] {
+        if let Some(value) = value {
+            let _ = write!(line, ";{name}={value}");
+        }
+    }
+    if let Some(server) = &setup.nat_server {
+        let _ = write!(
+            line,
+            ";stunserver=\"{server}\";stunuser={user};stunpass={password}",
+            user = account.user,
+            password = account.password,
+        );
+    }
+    line + "\n"
 }
 
 fn config(
@@ -303,7 +349,7 @@ fn config(
          audio_buffer 20-160\n\
          rtp_tos 184\n\
          rtp_ports {first_rtp}-{last_rtp}\n\
-         rtcp_mux no\n\
+         rtcp_mux {mux}\n\
          jitter_buffer_type fixed\n\
          jitter_buffer_delay 5-10\n\
          rtp_stats yes\n\
@@ -312,10 +358,11 @@ fn config(
         transport = setup.transport,
         tone = tone.display(),
         alert = recordings.join("alert.wav").display(),
+        mux = if setup.mux { "yes" } else { "no" },
         first_rtp = port + 3,
         last_rtp = port + 2 + RTP_PORTS,
     );
-    for module in ["stdio", "g711", "aufile", "sndfile", "ctrl_tcp"] {
+    for module in MODULES {
         let _ = writeln!(text, "module {module}.so");
     }
     for (kind, module) in [("tmp", "uuid"), ("tmp", "account"), ("app", "menu")] {

@@ -1,12 +1,14 @@
-//! The relay (TURN) and the client of coturn: packets are counted over every transport, and what
-//! must not be reached is not.
+//! The relay (TURN): the client of coturn counts packets over every transport, what must not be
+//! reached is not, and phones behind routers talk through it.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 
+use fernamt_interop::baresip::{self, BARESIP, Baresip};
 use fernamt_interop::exchange::{Exchange, Setup};
-use fernamt_interop::lab::Lab;
+use fernamt_interop::lab::{Lab, skip};
+use fernamt_interop::network::{EXCHANGE, INSIDE, INSIDE_OTHER, TwoNats, prefix};
 use fernamt_interop::process::{Ended, Process, run};
 use fernamt_interop::wait::{SOON, until_true};
 
@@ -190,4 +192,79 @@ fn turn_loopback() {
     assert!(relay.exchange.status("turn_packets_dropped") >= MESSAGES);
     assert_eq!(relay.exchange.status("turn_packets_to_peers"), 0);
     relay.exchange.finish();
+}
+
+/// A call between two phones, each behind a router that lets out nothing but signalling and what
+/// goes to the port of the relay. Whether they hear each other depends on the relay.
+fn call_through_two_nats(with_relay: bool) {
+    let Some(lab) = Lab::with(&[BARESIP]) else {
+        return;
+    };
+    let nats = match TwoNats::build() {
+        Ok(nats) => nats,
+        Err(why) => return skip(&format!("no networks can be made here: {why}")),
+    };
+    let server = SocketAddr::from((EXCHANGE, 3478));
+    let exchange = Exchange::start_as(
+        &lab,
+        Setup {
+            addresses: vec![EXCHANGE.into()],
+            media: EXCHANGE.into(),
+            prefix: prefix(&nats.exchange),
+            ..Setup::default()
+        },
+    );
+    let open = [exchange.sip().port(), server.port()];
+    nats.close_all_ports_but(open)
+        .expect("who can translate addresses can filter them");
+    let phone = |user, tone_hz, address: Ipv4Addr, namespace: &str| {
+        let account = exchange.add_device(user);
+        let setup = baresip::Setup {
+            address: address.into(),
+            namespace: Some(namespace.to_owned()),
+            nat: with_relay.then_some("turn"),
+            nat_server: with_relay.then(|| format!("turn:{server}")),
+            ..baresip::Setup::new(&account, exchange.sip(), tone_hz)
+        };
+        Baresip::start_as(&lab, &setup)
+    };
+    let mut anna = phone("anna", 700, INSIDE, &nats.phones[0]);
+    let mut bert = phone("bert", 440, INSIDE_OTHER, &nats.phones[1]);
+    anna.dial("bert");
+    anna.wait_event("CALL_ESTABLISHED");
+    until_true("three seconds of talk", SOON, || {
+        exchange.ask_json(&["calls"])[0]["duration"]
+            .as_f64()
+            .is_some_and(|seconds| seconds >= 3.0)
+    });
+    // RTP and RTCP of both.
+    let relays = exchange.status("turn_allocations");
+    assert_eq!(relays, if with_relay { 4 } else { 0 });
+    let relayed = exchange.status("turn_packets_to_clients");
+    assert_eq!(relayed >= 200, with_relay, "{relayed} packets");
+    bert.hang_up();
+    anna.wait_event("CALL_CLOSED");
+    assert_eq!(exchange.wait_records(1)[0].cause, 16);
+    until_true("the relays to end", SOON, || {
+        exchange.status("turn_allocations") == 0
+    });
+    if with_relay {
+        anna.quit_and(|heard| heard.assert_tone(440, 2.0));
+        bert.quit_and(|heard| heard.assert_tone(700, 2.0));
+    } else {
+        for phone in [anna, bert] {
+            phone.quit_and(|heard| assert!(heard.audible_seconds() < 0.1));
+        }
+    }
+    exchange.finish();
+}
+
+#[test]
+fn a_call_gets_through_two_nats_by_relays() {
+    call_through_two_nats(true);
+}
+
+#[test]
+fn a_call_does_not_get_through_two_strict_nats_without_relays() {
+    call_through_two_nats(false);
 }
