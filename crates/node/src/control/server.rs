@@ -162,9 +162,13 @@ async fn answer(
             done(count)
         }
         Request::Turn { user, seconds } => turn_of(running, &user, seconds),
-        Request::Lift { source } => done(u64::from(
-            running.services.lift_ban(source, clock::now().unix),
-        )),
+        Request::Lift { source } => {
+            if let Some(turn) = &running.turn {
+                turn.forgive(source);
+            }
+            let lifted = running.services.lift_ban(source, clock::now().unix);
+            done(u64::from(lifted))
+        }
     })
 }
 

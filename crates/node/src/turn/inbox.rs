@@ -2,6 +2,7 @@
 //! it brought is taken.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +22,8 @@ pub(super) enum Item {
     Frame(Flow, Box<[u8]>),
     /// A connection has ended.
     Closed(Flow),
+    /// The failures of a source are forgotten.
+    Forgiven(IpAddr),
     /// End the thread.
     Stop,
 }

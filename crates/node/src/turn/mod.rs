@@ -216,6 +216,11 @@ impl Turn {
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ignores a source no longer.
+    pub(crate) fn forgive(&self, source: IpAddr) {
+        self.inbox.push(Item::Forgiven(source));
+    }
+
     /// Ends it; a second time does nothing.
     pub(crate) fn stop(&self) {
         for task in &self.serving {
@@ -241,3 +246,6 @@ impl Drop for Turn {
         self.stop();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -188,6 +188,7 @@ impl TurnThread {
                     self.server.handle(self.now, Input::Closed(flow));
                     self.drain();
                 }
+                Item::Forgiven(source) => self.server.forgive(source),
                 Item::Stop => self.is_over = true,
             }
         }

@@ -21,7 +21,7 @@ mod sources;
 
 use core::ops::Range;
 use std::collections::{BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hashbrown::HashMap;
 use rand_chacha::ChaCha12Rng;
@@ -256,6 +256,11 @@ impl Server {
             Input::Elapsed => {}
         }
         self.expire(now);
+    }
+
+    /// Ignores a source no longer; its failures are forgotten.
+    pub fn forgive(&mut self, source: IpAddr) {
+        self.failures.forgive(source);
     }
 
     /// The next output.

@@ -92,6 +92,15 @@ impl Failures {
             .is_some_and(|record| record.source == source && now.micros < record.banned_until)
     }
 
+    /// Forgets the failures of a source.
+    pub(super) fn forgive(&mut self, source: IpAddr) {
+        if let Some(held) = self.places.get_mut(place(self.mix, source))
+            && held.as_ref().is_some_and(|record| record.source == source)
+        {
+            *held = None;
+        }
+    }
+
     /// Counts a failure; whether the source is ignored from now on. A place that somebody else holds
     /// is not taken before its time is over.
     pub(super) fn count(&mut self, now: Now, source: IpAddr) -> bool {
@@ -161,7 +170,14 @@ mod tests {
         assert!(!failures.is_banned(at(4 * SECOND), ip("192.0.2.2")));
         assert!(failures.is_banned(at(602 * SECOND), source));
         assert!(!failures.is_banned(at(603 * SECOND), source));
-        assert!(!failures.count(at(603 * SECOND), source));
+        for _ in 0..3 {
+            failures.count(at(603 * SECOND), source);
+        }
+        assert!(failures.is_banned(at(604 * SECOND), source));
+        failures.forgive(ip("192.0.2.2"));
+        assert!(failures.is_banned(at(604 * SECOND), source));
+        failures.forgive(source);
+        assert!(!failures.is_banned(at(604 * SECOND), source));
     }
 
     #[test]
