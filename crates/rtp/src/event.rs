@@ -1,6 +1,8 @@
 //! Keys pressed during a call as named events (RFC 4733 section 2): packets, sending, receiving; no
 //! audible tones.
 
+pub mod translation;
+
 /// Bytes of one event in a payload.
 pub const EVENT_BYTES: usize = 4;
 

@@ -118,6 +118,22 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// Bytes of the header with contributing sources and extension: where the payload begins. `None` when
+/// the bytes are too few for what they announce, or of another version.
+#[inline]
+pub fn header_bytes(bytes: &[u8]) -> Option<usize> {
+    let first = u8_at(bytes, 0)?;
+    if first >> 6 != VERSION {
+        return None;
+    }
+    let fixed = HEADER_BYTES + usize::from(first & 0x0f) * 4;
+    let length = match first & 0x10 {
+        0 => fixed,
+        _ => fixed + 4 + usize::from(u16_at(bytes, fixed + 2)?) * 4,
+    };
+    (length <= bytes.len()).then_some(length)
+}
+
 fn split_extension(rest: &[u8]) -> Option<(Extension<'_>, &[u8])> {
     let profile = u16_at(rest, 0)?;
     let length = usize::from(u16_at(rest, 2)?) * 4;

@@ -1,5 +1,7 @@
 //! RTCP packets (RFC 3550 section 6, RFC 4585 section 6): bytes to views and back; no timing rules.
 
+pub mod feedback;
+
 use crate::bytes::{u8_at, u16_at, u32_at};
 use crate::packet::VERSION;
 
@@ -172,7 +174,8 @@ pub enum Rtcp<'a> {
         /// The rest.
         data: &'a [u8],
     },
-    /// Feedback about transport (205) or payload (206) (RFC 4585 section 6.1), carried.
+    /// Feedback about transport (205) or payload (206) (RFC 4585 section 6.1), carried; see
+    /// [`feedback`].
     Feedback {
         /// 205 or 206.
         packet_type: u8,
@@ -185,7 +188,7 @@ pub enum Rtcp<'a> {
         /// The rest.
         control: &'a [u8],
     },
-    /// A packet of a type that is not known here.
+    /// A packet of a type that is not read here, such as an extended report (207, RFC 3611), carried.
     Other {
         /// Which type.
         packet_type: u8,
@@ -205,8 +208,8 @@ pub struct Compound<'a> {
 impl<'a> Compound<'a> {
     /// Checks a datagram from beginning to end; after that its packets are read without errors.
     ///
-    /// A single packet is accepted (RFC 5506), and so is any first packet: a relay carries more
-    /// than it would send itself.
+    /// A single packet is accepted, and so is any first packet (reduced-size RTCP, RFC 5506): a
+    /// relay carries more than it would send itself.
     ///
     /// # Errors
     /// [`RtcpError`] when any length in it does not fit.
@@ -270,17 +273,24 @@ fn read(bytes: &[u8]) -> Result<(Rtcp<'_>, &[u8]), RtcpError> {
     let body = if first & 0x20 == 0 {
         body
     } else {
-        without_padding(body, rest)?
+        without_padding(packet_type, body, rest)?
     };
     let count = first & 0x1f;
     let packet = read_body(packet_type, count, body).ok_or(RtcpError::Count { packet_type })?;
     Ok((packet, rest))
 }
 
-/// Only the last packet may be padded (RFC 3550 section 6.4.1).
-fn without_padding<'a>(body: &'a [u8], rest: &[u8]) -> Result<&'a [u8], RtcpError> {
+/// Only the last packet may be padded, to a multiple of four bytes (RFC 3550 section 6.4.1). Feedback
+/// is padded with less by browsers, which fill it up to a word so.
+fn without_padding<'a>(
+    packet_type: u8,
+    body: &'a [u8],
+    rest: &[u8],
+) -> Result<&'a [u8], RtcpError> {
     let padding = usize::from(*body.last().ok_or(RtcpError::Padding)?);
-    if !rest.is_empty() || padding == 0 || !padding.is_multiple_of(4) {
+    let is_feedback = matches!(packet_type, TRANSPORT_FEEDBACK | PAYLOAD_FEEDBACK);
+    let fits = padding != 0 && (is_feedback || padding.is_multiple_of(4));
+    if !rest.is_empty() || !fits {
         return Err(RtcpError::Padding);
     }
     let length = body.len().checked_sub(padding).ok_or(RtcpError::Padding)?;

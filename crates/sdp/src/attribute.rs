@@ -1,8 +1,6 @@
 //! Attributes (RFC 8866 section 5.13) and those that are understood here, each by its own RFC.
 
 use core::fmt;
-use std::net::{IpAddr, SocketAddr};
-
 use serde::{Deserialize, Serialize};
 
 use crate::description::Connection;
@@ -68,11 +66,11 @@ impl<'a> Attribute<'a> {
             || self.name == "group" && self.value_text().starts_with("BUNDLE")
     }
 
-    /// Whether it carries keys of protected media (RFC 4568, RFC 8122, RFC 8842).
+    /// Whether it is about keys of protected media (RFC 4567, RFC 4568, RFC 8122, RFC 8842).
     pub fn is_security(&self) -> bool {
         matches!(
             self.name,
-            "crypto" | "fingerprint" | "setup" | "tls-id" | "dtls-id"
+            "crypto" | "fingerprint" | "setup" | "connection" | "tls-id" | "dtls-id" | "key-mgmt"
         )
     }
 }
@@ -211,120 +209,6 @@ impl<'a> RtcpAttribute<'a> {
             port: port.parse().ok()?,
             connection,
         })
-    }
-}
-
-/// A place where the writer may be reached (RFC 8839 section 5.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Candidate<'a> {
-    /// The same for candidates of the same kind from the same base.
-    pub foundation: &'a str,
-    /// 1 is RTP, 2 is RTCP.
-    pub component: u16,
-    /// `UDP`, or `TCP`.
-    pub transport: &'a str,
-    /// Higher is better.
-    pub priority: u32,
-    /// An IP address, or a name that hides it.
-    pub address: &'a str,
-    /// The port.
-    pub port: u16,
-    /// `host`, `srflx`, `prflx` or `relay`.
-    pub kind: &'a str,
-}
-
-impl<'a> Candidate<'a> {
-    /// Reads `candidate:`.
-    pub fn parse(attribute: &Attribute<'a>) -> Option<Candidate<'a>> {
-        if attribute.name != "candidate" {
-            return None;
-        }
-        let mut words = attribute.value_text().split_ascii_whitespace();
-        let foundation = words.next()?;
-        let component = words.next()?.parse().ok()?;
-        let transport = words.next()?;
-        let priority = words.next()?.parse().ok()?;
-        let address = words.next()?;
-        let port = words.next()?.parse().ok()?;
-        if words.next()? != "typ" {
-            return None;
-        }
-        let kind = words.next()?;
-        Some(Candidate {
-            foundation,
-            component,
-            transport,
-            priority,
-            address,
-            port,
-            kind,
-        })
-    }
-
-    /// The address, unless it is a name.
-    pub fn socket_address(&self) -> Option<SocketAddr> {
-        let ip: IpAddr = self.address.parse().ok()?;
-        Some(SocketAddr::new(ip, self.port))
-    }
-}
-
-/// Keys of protected media in the description (RFC 4568 section 4).
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Crypto<'a> {
-    /// Tells the lines of one section apart.
-    pub tag: u32,
-    /// For example `AES_CM_128_HMAC_SHA1_80`.
-    pub suite: &'a str,
-    /// `inline:` and the key; a secret.
-    pub key_parameters: &'a str,
-    /// What may follow.
-    pub session_parameters: &'a str,
-}
-
-impl<'a> Crypto<'a> {
-    /// Reads `crypto:`.
-    pub fn parse(attribute: &Attribute<'a>) -> Option<Crypto<'a>> {
-        if attribute.name != "crypto" {
-            return None;
-        }
-        let mut words = attribute.value_text().splitn(4, ' ');
-        Some(Crypto {
-            tag: words.next()?.parse().ok()?,
-            suite: words.next()?,
-            key_parameters: words.next()?,
-            session_parameters: words.next().unwrap_or_default(),
-        })
-    }
-}
-
-/// Without the key: a secret never reaches a log.
-impl fmt::Debug for Crypto<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Crypto")
-            .field("tag", &self.tag)
-            .field("suite", &self.suite)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The hash of the certificate of a secured stream (RFC 8122 section 5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint<'a> {
-    /// For example `sha-256`.
-    pub hash: &'a str,
-    /// Pairs of hexadecimal digits with colons between them.
-    pub value: &'a str,
-}
-
-impl<'a> Fingerprint<'a> {
-    /// Reads `fingerprint:`.
-    pub fn parse(attribute: &Attribute<'a>) -> Option<Fingerprint<'a>> {
-        if attribute.name != "fingerprint" {
-            return None;
-        }
-        let (hash, value) = attribute.format_and_rest()?;
-        (!value.is_empty()).then_some(Fingerprint { hash, value })
     }
 }
 

@@ -3,7 +3,7 @@
 use core::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::attribute::{Attribute, Attributes, Direction, Fingerprint, Group, direction_of};
+use crate::attribute::{Attribute, Attributes, Direction, Group, direction_of};
 use crate::line::{Line, Lines};
 use crate::media::Media;
 use crate::{MAX_BYTES, MAX_LINES, MAX_MEDIA, ParseError};
@@ -197,12 +197,6 @@ impl<'a> SessionDescription<'a> {
         self.attributes()
             .filter_map(|attribute| Group::parse(&attribute))
     }
-
-    /// The certificate fingerprint of the session (RFC 8122).
-    pub fn fingerprint(&self) -> Option<Fingerprint<'a>> {
-        self.attributes()
-            .find_map(|attribute| Fingerprint::parse(&attribute))
-    }
 }
 
 /// What has been read of a description so far.
@@ -317,12 +311,12 @@ impl<'a> Parser<'a> {
         }
         self.close_section(self.text.len());
         let attributes = Attributes::new(self.session.unwrap_or_default());
-        let has_ice = attributes
+        let defers_address = attributes
             .clone()
-            .any(|attribute| attribute.name == "ice-ufrag");
+            .any(|attribute| attribute.name == "ice-ufrag" || attribute.is_bundle());
         let direction = direction_of(attributes);
         for media in &mut self.media {
-            media.inherit(self.connection, direction, has_ice);
+            media.inherit(self.connection, direction, defers_address);
         }
         Ok(SessionDescription {
             text: self.text,

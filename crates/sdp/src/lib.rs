@@ -2,7 +2,9 @@
 //!
 //! [`SessionDescription`] is a view of the text as it came; nothing is copied and nothing is
 //! lost. [`rewrite`] changes chosen lines and leaves every other byte as it is, for a back-to-back
-//! user agent between two others. [`negotiate`] makes and answers offers for an end of our own.
+//! user agent between two others. [`transport`] is how a section is transported, read from one party
+//! and written for another; [`renumber`] is what payload types are called on both sides.
+//! [`negotiate`] makes and answers offers for an end of our own.
 //!
 //! ```
 //! use fernamt_sdp::{MediaRewrite, Rewrite, SessionDescription};
@@ -22,25 +24,49 @@
 #![forbid(unsafe_code)]
 
 pub mod attribute;
+pub mod bundle;
 pub mod crypto;
 pub mod description;
 pub mod error;
+pub mod extmap;
+pub mod feedback;
+pub mod fingerprint;
 pub mod format;
+pub mod ice;
 pub mod line;
 pub mod media;
 pub mod negotiate;
 pub mod origin;
+pub mod renumber;
 pub mod rewrite;
+pub mod setup;
+pub mod tls_id;
+pub mod transport;
 
-pub use attribute::{Attribute, Candidate, Crypto, Direction, Fingerprint, Group, RtcpAttribute};
-pub use crypto::CryptoSuite;
+pub use attribute::{Attribute, Direction, Group, RtcpAttribute};
+pub use bundle::Bundle;
+pub use crypto::{Crypto, CryptoObjection, CryptoSuite, InlineKey, MasterKey, MasterKeyIdentifier};
 pub use description::{Connection, Origin, SessionDescription};
 pub use error::{Blame, NegotiationError, ParseError};
+pub use extmap::ExtMap;
+pub use feedback::RtcpFeedback;
+pub use fingerprint::{Fingerprint, HashFunction};
 pub use format::{Format, RtpMap};
+pub use ice::{
+    Candidate, CandidateAddress, CandidateKind, CandidateTransport, IceCredentials, IceDescription,
+    IceOptions, RemoteCandidate, TcpType, TrickleFragment, TrickleSection,
+};
 pub use media::{Media, MediaKind, Protocol};
 pub use negotiate::{Capabilities, Codec, Endpoint, Negotiated, PayloadChoice};
 pub use origin::{OwnOrigin, SessionState};
+pub use renumber::{PayloadMap, PayloadPair, PayloadTranslation};
 pub use rewrite::{MediaRewrite, Rewrite, RtcpRewrite};
+pub use setup::Setup;
+pub use tls_id::TlsId;
+pub use transport::{
+    AnswerPolicy, Encryption, Keying, Profile, Settled, SettledKeying, TransportAnswer,
+    TransportDescription, TransportError,
+};
 
 /// The longest description that is read, in bytes.
 pub const MAX_BYTES: usize = 65_536;

@@ -2,9 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::attribute::{
-    Attribute, Attributes, Candidate, Crypto, Direction, Fingerprint, RtcpAttribute, direction_of,
-};
+use crate::attribute::{Attribute, Attributes, Direction, RtcpAttribute, direction_of};
 use crate::description::Connection;
 use crate::format::{Explained, Format, RtpMap};
 use crate::line::{Line, Lines};
@@ -133,7 +131,7 @@ pub struct Media<'a> {
     pub(crate) connection: Option<Connection<'a>>,
     session_connection: Option<Connection<'a>>,
     session_direction: Option<Direction>,
-    session_has_ice: bool,
+    session_defers_address: bool,
 }
 
 impl<'a> Media<'a> {
@@ -166,7 +164,7 @@ impl<'a> Media<'a> {
             connection: None,
             session_connection: None,
             session_direction: None,
-            session_has_ice: false,
+            session_defers_address: false,
         })
     }
 
@@ -174,9 +172,9 @@ impl<'a> Media<'a> {
         &mut self,
         connection: Option<Connection<'a>>,
         direction: Option<Direction>,
-        has_ice: bool,
+        defers_address: bool,
     ) {
-        self.session_has_ice = has_ice;
+        self.session_defers_address = defers_address;
         self.session_connection = connection;
         self.session_direction = direction;
     }
@@ -286,17 +284,19 @@ impl<'a> Media<'a> {
         written
     }
 
-    /// Whether the section is held the old way, by an unspecified address. With ICE and the
-    /// discard port, such an address only says that candidates are still to come (RFC 8840).
+    /// Whether the section is held the old way, by an unspecified address. With the discard port and
+    /// ICE, such an address only says that candidates are still to come (RFC 8840), and in a bundle
+    /// that the address is that of another section (RFC 9143).
     pub fn is_held_by_address(&self) -> bool {
         let unspecified = self
             .connection()
             .is_some_and(|connection| connection.is_unspecified());
-        unspecified && !(self.port == DISCARD_PORT && self.has_ice())
+        unspecified && !self.defers_address()
     }
 
-    fn has_ice(&self) -> bool {
-        self.session_has_ice || self.has("ice-ufrag")
+    fn defers_address(&self) -> bool {
+        self.port == DISCARD_PORT && (self.session_defers_address || self.has("ice-ufrag"))
+            || self.has("bundle-only")
     }
 
     /// The codec of a payload type: by `rtpmap`, else by the static table of RFC 3551.
@@ -338,24 +338,6 @@ impl<'a> Media<'a> {
     pub fn mid(&self) -> Option<&'a str> {
         self.attribute("mid")
             .map(|attribute| attribute.value_text())
-    }
-
-    /// Candidates (RFC 8839); lines that cannot be read are passed over.
-    pub fn candidates(&self) -> impl Iterator<Item = Candidate<'a>> + use<'a> {
-        self.attributes()
-            .filter_map(|attribute| Candidate::parse(&attribute))
-    }
-
-    /// Keys (RFC 4568).
-    pub fn cryptos(&self) -> impl Iterator<Item = Crypto<'a>> + use<'a> {
-        self.attributes()
-            .filter_map(|attribute| Crypto::parse(&attribute))
-    }
-
-    /// The certificate fingerprint of this section (RFC 8122).
-    pub fn fingerprint(&self) -> Option<Fingerprint<'a>> {
-        self.attributes()
-            .find_map(|attribute| Fingerprint::parse(&attribute))
     }
 }
 

@@ -1,14 +1,20 @@
 //! Changing chosen lines of a description and no other byte, for a back-to-back user agent.
 
+mod section;
+
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::attribute::{Attribute, Direction};
-use crate::description::{Connection, SessionDescription};
+use self::section::Section;
+use crate::attribute::{Attribute, Direction, Group};
+use crate::bundle::names;
+use crate::description::SessionDescription;
+use crate::extmap::is_mid_extension;
 use crate::format::Format;
 use crate::line::{Line, Lines};
-use crate::media::Media;
 use crate::origin::OwnOrigin;
+use crate::renumber::PayloadMap;
+use crate::transport::{TransportDescription, is_of_browsers, is_transport, put_session};
 
 /// What to change. What is not named here stays byte for byte and in its order.
 #[derive(Clone, Default)]
@@ -29,7 +35,7 @@ pub struct MediaRewrite<'r> {
     /// Where media are to be sent from now on: the port of the m-line and the c-line. A section
     /// that is rejected keeps its port 0.
     pub address: Option<SocketAddr>,
-    /// What happens to `a=rtcp` and `a=rtcp-mux`.
+    /// What happens to `a=rtcp` and `a=rtcp-mux`, without [`MediaRewrite::transport`].
     pub rtcp: RtcpRewrite,
     /// Port 0: the section is refused (RFC 3264 section 6).
     pub reject: bool,
@@ -41,6 +47,19 @@ pub struct MediaRewrite<'r> {
     pub keep_format: Option<&'r dyn Fn(&Format<'_>) -> bool>,
     /// Attributes added at the end of the section, without `a=`.
     pub append: &'r [&'r str],
+    /// How the section is transported between us and the reader, instead of how its writer does it.
+    ///
+    /// With one in any section, all that the writer says about its transport goes from the session
+    /// and from every section: keys, ICE, bundle, `mid`, RTCP, and the capability negotiation that
+    /// offers more of it. `rtcp-fb` stays for a reader whose profile has feedback; lines about
+    /// sources and header extensions stay for one that [is WebRTC](TransportDescription::is_webrtc),
+    /// but for the extension with the `mid`. The m-line gets the profile, and the section and the
+    /// session get the lines, of this one. In a section that is rejected only `mid` is written.
+    /// [`MediaRewrite::rtcp`] has no effect beside it.
+    pub transport: Option<&'r TransportDescription>,
+    /// Turns the numbers of an answer into those of the offer, wherever they stand; formats that the
+    /// offerer has no number for go. When none is left, the section is rejected.
+    pub renumber: Option<&'r PayloadMap>,
 }
 
 /// What happens to the lines about RTCP.
@@ -67,22 +86,58 @@ impl Rewrite<'_> {
         out.reserve(description.text().len() + ADDED_BYTES * (1 + description.media().len()));
         let unchanged = MediaRewrite::default();
         let end = line_end(description);
-        self.session(description, out);
+        self.session(description, end, out);
         for (index, media) in description.media().iter().enumerate() {
             let change = self.media.get(index).unwrap_or(&unchanged);
             Section::new(self, change, description, media, end).write(out);
         }
     }
 
-    fn session(&self, description: &SessionDescription<'_>, out: &mut Vec<u8>) {
+    fn session(&self, description: &SessionDescription<'_>, end: &[u8], out: &mut Vec<u8>) {
+        let replaced = self.replaces_transports().then(|| names(description));
         for line in description.session_lines() {
             match (line.letter, self.origin, self.connection) {
                 (b'o', Some(origin), _) => put(out, &line, format_args!("o={origin}")),
                 (b'c', _, Some(address)) => put_connection(out, &line, address),
                 (b'a', _, _) if self.removes(&line) => {}
+                (b'a', _, _) if replaced.is_some_and(|names| self.ends(&line, &names)) => {}
                 _ => out.extend_from_slice(line.raw),
             }
         }
+        if replaced.is_some() {
+            let sections: Vec<_> = (0..description.media().len())
+                .map(|place| self.media.get(place).filter(|change| !change.reject))
+                .map(|change| change.and_then(|change| change.transport))
+                .collect();
+            put_session(&sections, &mut |attribute| put_added(out, end, attribute));
+        }
+    }
+
+    /// Whether what the writer says about its transports is replaced.
+    fn replaces_transports(&self) -> bool {
+        self.media.iter().any(|change| change.transport.is_some())
+    }
+
+    /// Whether a line of the session ends with the transports of its writer.
+    fn ends(&self, line: &Line<'_>, names: &[Option<&str>]) -> bool {
+        let Some(attribute) = line.text().map(Attribute::parse) else {
+            return false;
+        };
+        let mut own = self.media.iter().filter_map(|change| change.transport);
+        is_transport(&attribute)
+            || is_mid_extension(&attribute)
+            || is_of_browsers(&attribute) && !own.any(TransportDescription::is_webrtc)
+            || Group::parse(&attribute).is_some_and(|group| !self.names_stay(&group, names))
+    }
+
+    /// Whether the sections of a group have the same names for the reader.
+    fn names_stay(&self, group: &Group<'_>, names: &[Option<&str>]) -> bool {
+        group.members().all(|member| {
+            let place = names.iter().position(|name| *name == Some(member));
+            let change = place.and_then(|place| self.media.get(place));
+            let own = change.and_then(|change| change.transport);
+            own.is_some_and(|own| own.mid.as_deref() == Some(member))
+        })
     }
 
     fn removes(&self, line: &Line<'_>) -> bool {
@@ -95,187 +150,6 @@ impl Rewrite<'_> {
 
 /// How much longer a section usually gets, for one allocation instead of several.
 const ADDED_BYTES: usize = 96;
-
-/// One media section while it is written.
-struct Section<'s, 'r> {
-    rewrite: &'s Rewrite<'r>,
-    change: &'s MediaRewrite<'r>,
-    media: &'s Media<'s>,
-    /// The payload types that go.
-    dropped: u128,
-    rejected: bool,
-    /// Where media go in the end, when that changes.
-    address: Option<IpAddr>,
-    /// What the session's c-line says in the end.
-    session_address: Option<IpAddr>,
-    direction: Option<Direction>,
-    end: &'s [u8],
-}
-
-impl<'s, 'r> Section<'s, 'r> {
-    fn new(
-        rewrite: &'s Rewrite<'r>,
-        change: &'s MediaRewrite<'r>,
-        description: &'s SessionDescription<'s>,
-        media: &'s Media<'s>,
-        end: &'s [u8],
-    ) -> Section<'s, 'r> {
-        let (dropped, none_left) = dropped_formats(media, change);
-        let address = change
-            .address
-            .map(|address| address.ip())
-            .or(rewrite.connection);
-        let inherited = description.connection().map(|_| rewrite.connection);
-        let session_address = match inherited {
-            Some(Some(replaced)) => Some(replaced),
-            Some(None) => description.connection().and_then(Connection::ip),
-            None => None,
-        };
-        let loses_hold =
-            media.is_held_by_address() && address.is_some_and(|address| !address.is_unspecified());
-        let direction = change.direction.or(loses_hold.then(|| media.direction()));
-        Section {
-            rewrite,
-            change,
-            media,
-            dropped: if none_left { 0 } else { dropped },
-            rejected: change.reject || none_left,
-            address,
-            session_address,
-            direction,
-            end,
-        }
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        let mut connection_due = self.needs_connection();
-        let mut connection_done = false;
-        for line in self.media.lines() {
-            // The c-line stands behind the m-line and its i-line (RFC 8866 section 5).
-            if connection_due && !matches!(line.letter, b'm' | b'i') {
-                self.put_own_connection(out);
-                connection_due = false;
-            }
-            match line.letter {
-                b'm' => self.put_media_line(out, &line),
-                b'c' => match self.address {
-                    Some(address) if !connection_done => put_connection(out, &line, address),
-                    // More c-lines are layers of a multicast, which one address replaces.
-                    Some(_) => {}
-                    None => out.extend_from_slice(line.raw),
-                },
-                b'a' if self.removes(&line) => {}
-                _ => out.extend_from_slice(line.raw),
-            }
-            connection_done |= line.letter == b'c';
-        }
-        if connection_due {
-            self.put_own_connection(out);
-        }
-        self.put_added(out);
-    }
-
-    /// Whether the section needs a c-line that it did not have.
-    fn needs_connection(&self) -> bool {
-        let own = self.change.address.map(|address| address.ip());
-        self.media.own_connection().is_none() && own.is_some() && own != self.session_address
-    }
-
-    fn put_own_connection(&self, out: &mut Vec<u8>) {
-        if let Some(address) = self.address {
-            end_last_line(out, self.end);
-            let _ = write!(out, "c={}", ConnectionValue(address));
-            out.extend_from_slice(self.end);
-        }
-    }
-
-    fn put_media_line(&self, out: &mut Vec<u8>, line: &Line<'_>) {
-        let port = match self.change.address {
-            _ if self.rejected => Some(0),
-            Some(address) if !self.media.is_rejected() => Some(address.port()),
-            _ => None,
-        };
-        if port.is_none() && self.dropped == 0 {
-            out.extend_from_slice(line.raw);
-            return;
-        }
-        let media = self.media;
-        let _ = write!(
-            out,
-            "m={} {}",
-            media.kind.as_str(),
-            port.unwrap_or(media.port)
-        );
-        if port.is_none() && media.port_count != 1 {
-            let _ = write!(out, "/{}", media.port_count);
-        }
-        let _ = write!(out, " {}", media.protocol_text);
-        for format in media.formats().filter(|format| !self.is_dropped(format)) {
-            let _ = write!(out, " {format}");
-        }
-        out.extend_from_slice(line.end());
-    }
-
-    fn is_dropped(&self, format: &str) -> bool {
-        let payload_type = format.parse::<u8>().ok().filter(|&number| number < 128);
-        payload_type.is_some_and(|payload_type| self.dropped & (1 << payload_type) != 0)
-    }
-
-    fn removes(&self, line: &Line<'_>) -> bool {
-        let Some(attribute) = line.text().map(Attribute::parse) else {
-            return false;
-        };
-        let for_format = matches!(attribute.name, "rtpmap" | "fmtp" | "rtcp-fb");
-        match attribute.name {
-            "rtcp" if self.change.rtcp != RtcpRewrite::Keep => return true,
-            "rtcp-mux" if self.change.rtcp != RtcpRewrite::Keep => return true,
-            name if self.direction.is_some() && Direction::from_name(name).is_some() => {
-                return true;
-            }
-            _ => {}
-        }
-        let format = attribute.format_and_rest().map(|(format, _)| format);
-        if for_format && format.is_some_and(|format| self.is_dropped(format)) {
-            return true;
-        }
-        self.rewrite.remove.is_some_and(|remove| remove(&attribute))
-    }
-
-    fn put_added(&self, out: &mut Vec<u8>) {
-        let mut add = |attribute: core::fmt::Arguments<'_>| {
-            end_last_line(out, self.end);
-            let _ = write!(out, "a={attribute}");
-            out.extend_from_slice(self.end);
-        };
-        if let Some(direction) = self.direction {
-            add(format_args!("{direction}"));
-        }
-        match self.change.rtcp {
-            RtcpRewrite::Port(port) if !self.rejected => add(format_args!("rtcp:{port}")),
-            RtcpRewrite::Multiplexed if !self.rejected => add(format_args!("rtcp-mux")),
-            _ => {}
-        }
-        for attribute in self.change.append {
-            add(format_args!("{attribute}"));
-        }
-    }
-}
-
-/// The payload types that a change drops, and whether none is left.
-fn dropped_formats(media: &Media<'_>, change: &MediaRewrite<'_>) -> (u128, bool) {
-    let Some(keep) = change.keep_format.filter(|_| media.protocol.is_rtp()) else {
-        return (0, false);
-    };
-    let mut dropped = 0u128;
-    for format in media.codecs().filter(|format| !keep(format)) {
-        dropped |= 1 << format.payload_type;
-    }
-    let left = media.formats().any(|format| {
-        let payload_type = format.parse::<u8>().ok().filter(|&number| number < 128);
-        payload_type.is_none_or(|payload_type| dropped & (1 << payload_type) == 0)
-    });
-    (dropped, !left)
-}
 
 /// The value of a c-line.
 struct ConnectionValue(IpAddr);
@@ -311,4 +185,11 @@ fn end_last_line(out: &mut Vec<u8>, end: &[u8]) {
     if !out.ends_with(b"\n") {
         out.extend_from_slice(end);
     }
+}
+
+/// Adds an attribute behind the last line.
+fn put_added(out: &mut Vec<u8>, end: &[u8], attribute: core::fmt::Arguments<'_>) {
+    end_last_line(out, end);
+    let _ = write!(out, "a={attribute}");
+    out.extend_from_slice(end);
 }

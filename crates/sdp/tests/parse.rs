@@ -95,16 +95,6 @@ fn a_media_section_is_read_with_what_it_inherits() {
     assert_eq!(audio.ptime_milliseconds(), Some(30));
     assert_eq!(audio.maxptime_milliseconds(), Some(40));
     assert_eq!(audio.mid(), Some("a1"));
-    assert_eq!(
-        audio.cryptos().next().unwrap().suite,
-        "AES_CM_128_HMAC_SHA1_80"
-    );
-    let candidates: Vec<_> = audio.candidates().collect();
-    assert_eq!(candidates.len(), 1, "what cannot be read is passed over");
-    assert_eq!(
-        candidates[0].socket_address(),
-        Some("192.0.2.1:8998".parse().unwrap())
-    );
 
     let video = &sdp.media()[1];
     assert_eq!((video.kind, video.port_count), (MediaKind::Video, 2));
@@ -115,7 +105,6 @@ fn a_media_section_is_read_with_what_it_inherits() {
         (video.address(), video.rtcp_address()),
         (Some(address), Some(address))
     );
-    assert_eq!(video.fingerprint().unwrap().value, "AB:CD");
 }
 
 #[test]
@@ -360,14 +349,6 @@ fn a_section_without_port_is_rejected_unless_it_shares_another_port() {
     let sdp = parse(&text);
     assert!(sdp.media()[0].is_rejected());
     assert!(!sdp.media()[1].is_rejected());
-}
-
-#[test]
-fn a_key_never_reaches_a_log() {
-    let sdp = parse(PHONE);
-    let crypto = sdp.media()[0].cryptos().next().unwrap();
-    assert_eq!(crypto.key_parameters, "inline:c2VjcmV0");
-    assert!(!format!("{crypto:?}").contains("c2VjcmV0"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use fernamt_sdp::{
     Attribute, Capabilities, Direction, Endpoint, Format, MediaRewrite, OwnOrigin, Rewrite,
-    RtcpRewrite, SessionDescription,
+    RtcpRewrite, SessionDescription, TransportDescription,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -119,9 +119,9 @@ proptest! {
             bytes[at] = byte;
         }
         if let Ok(sdp) = SessionDescription::parse(&bytes) {
-            for media in sdp.media() {
+            for (section, media) in sdp.media().iter().enumerate() {
                 let _ = (media.address(), media.rtcp_address(), media.direction(), media.rtcp());
-                let _ = (media.codecs().count(), media.candidates().count());
+                let _ = (media.codecs().count(), TransportDescription::of(&sdp, section));
             }
             let mut out = Vec::new();
             Rewrite::default().apply(&sdp, &mut out);
