@@ -13,9 +13,9 @@ use fernamt_stun::server::Flow;
 use hashbrown::HashMap;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::{self, Receiver};
 
 use super::inbox::{Inbox, Item};
+use super::outlet::{Outgoing, outlet};
 use crate::clock;
 use crate::transport::access::Access;
 use crate::transport::stream::Binding;
@@ -25,8 +25,6 @@ use crate::transport::tls::Tls;
 pub(super) const MAX_CONNECTIONS: usize = 4096;
 /// Connections at once from one source that is not trusted.
 pub(super) const MAX_CONNECTIONS_PER_SOURCE: usize = 64;
-/// Frames that wait for one client; more are lost, as they would be over UDP.
-const MAX_WAITING: usize = 256;
 /// How long TLS may take to shake hands.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// How long a client may take to say something for the first time.
@@ -161,13 +159,13 @@ async fn run(place: &Place, transport: Transport, stream: TcpStream) -> io::Resu
 
 /// Carries frames both ways until one side ends.
 async fn carry<S: AsyncRead + AsyncWrite>(place: &Place, stream: S) -> io::Result<()> {
-    let (sender, receiver) = mpsc::channel(MAX_WAITING);
+    let (outlet, outgoing) = outlet();
     let inbox = &place.connections.inbox;
-    inbox.push(Item::Opened(place.flow, sender));
+    inbox.push(Item::Opened(place.flow, outlet));
     let (read, write) = tokio::io::split(stream);
     tokio::select! {
         ended = read_frames(inbox, place.flow, read) => ended,
-        ended = write_frames(receiver, write) => ended,
+        ended = write_frames(outgoing, write) => ended,
     }
 }
 
@@ -192,23 +190,16 @@ async fn read_frames(
     }
 }
 
-async fn write_frames(
-    mut frames: Receiver<Box<[u8]>>,
-    mut stream: impl AsyncWrite + Unpin,
-) -> io::Result<()> {
-    while let Some(frame) = frames.recv().await {
-        let mut bytes = frame.into_vec();
-        // What else waits goes along, so that there is one record of TLS and one system call.
-        while bytes.len() < READ_BYTES
-            && let Ok(frame) = frames.try_recv()
-        {
-            bytes.extend_from_slice(&frame);
-        }
+async fn write_frames(mut frames: Outgoing, mut stream: impl AsyncWrite + Unpin) -> io::Result<()> {
+    // Together there is one record of TLS and one system call.
+    let mut bytes = Vec::new();
+    while frames.take(&mut bytes, READ_BYTES).await {
         let write = async {
             stream.write_all(&bytes).await?;
             stream.flush().await
         };
         tokio::time::timeout(WRITE_TIME, write).await??;
+        bytes.clear();
     }
     Ok(())
 }

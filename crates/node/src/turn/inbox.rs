@@ -9,15 +9,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fernamt_stun::server::Flow;
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::Sender;
 
-/// Frames of all connections that wait for the thread.
-pub(super) const MAX_WAITING_FRAMES: usize = 4096;
+use super::outlet::Outlet;
+
+/// What all connections together have waiting for the thread, in units of [`UNIT_BYTES`]: 16 MiB.
+pub(super) const MAX_WAITING_UNITS: usize = 16_384;
+
+/// A frame counts as one unit for each of these that it begins.
+const UNIT_BYTES: usize = 1024;
+
+/// How many units a frame takes.
+fn units(frame: &[u8]) -> u32 {
+    // The longest frame has 64 KiB.
+    u32::try_from(frame.len() / UNIT_BYTES + 1).unwrap_or(u32::MAX)
+}
 
 /// Something for the thread.
 pub(super) enum Item {
     /// A connection is there; what is for it goes here.
-    Opened(Flow, Sender<Box<[u8]>>),
+    Opened(Flow, Outlet),
     /// A frame has come.
     Frame(Flow, Box<[u8]>),
     /// A connection has ended.
@@ -38,7 +48,7 @@ impl Inbox {
     pub(super) fn new() -> io::Result<Inbox> {
         Ok(Inbox {
             queue: Mutex::new(Vec::new()),
-            room: Arc::new(Semaphore::new(MAX_WAITING_FRAMES)),
+            room: Arc::new(Semaphore::new(MAX_WAITING_UNITS)),
             wake: eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?,
         })
     }
@@ -57,7 +67,7 @@ impl Inbox {
 
     /// Puts in a frame, as soon as there is room.
     pub(super) async fn push_frame(&self, flow: Flow, frame: Box<[u8]>) {
-        if let Ok(place) = self.room.acquire().await {
+        if let Ok(place) = self.room.acquire_many(units(&frame)).await {
             place.forget();
             self.push(Item::Frame(flow, frame));
         }
@@ -70,9 +80,11 @@ impl Inbox {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         core::mem::swap(&mut *queue, items);
         drop(queue);
-        let is_frame = |item: &&Item| matches!(item, Item::Frame(..));
-        let frames = items.iter().filter(is_frame).count();
-        self.room.add_permits(frames);
+        let taken = items.iter().map(|item| match item {
+            Item::Frame(_, frame) => units(frame) as usize,
+            _ => 0,
+        });
+        self.room.add_permits(taken.sum());
     }
 
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
@@ -93,10 +105,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_waits_when_as_many_frames_wait_as_the_limit() {
+    async fn a_connection_waits_when_as_much_waits_as_the_limit() {
         let inbox = Inbox::new().unwrap();
-        for _ in 0..MAX_WAITING_FRAMES {
-            inbox.push_frame(flow(), Box::new([0])).await;
+        let frame: Box<[u8]> = vec![0; 15 * UNIT_BYTES + 1].into();
+        for _ in 0..MAX_WAITING_UNITS / 16 {
+            inbox.push_frame(flow(), frame.clone()).await;
         }
         let one_more = inbox.push_frame(flow(), Box::new([1]));
         tokio::pin!(one_more);
@@ -107,7 +120,7 @@ mod tests {
         }
         let mut items = Vec::new();
         inbox.take(&mut items);
-        assert_eq!(items.len(), MAX_WAITING_FRAMES);
+        assert_eq!(items.len(), MAX_WAITING_UNITS / 16);
         one_more.await;
     }
 }

@@ -4,6 +4,7 @@
 mod connections;
 mod credential;
 mod inbox;
+mod outlet;
 mod relays;
 mod settings;
 mod thread;
@@ -35,6 +36,9 @@ pub(crate) use self::settings::{Surroundings, server_settings};
 const PORT: u16 = 3478;
 /// The port of both over TLS.
 const TLS_PORT: u16 = 5349;
+
+/// How often a port that the system chose for UDP is given up because TCP has it in use.
+const FREE_PORT_ATTEMPTS: usize = 16;
 
 /// What the server asks of the rest of the node.
 pub(crate) trait TurnServices: Send + Sync {
@@ -85,13 +89,22 @@ impl TurnListeners {
         listeners
     }
 
+    /// UDP and TCP on the same port. Where only TCP is taken, UDP is served alone.
     fn open_both(&mut self, address: SocketAddr) -> Result<(), NodeError> {
-        let sockets = udp::bind(address, 1)?;
-        // The port that the system has chosen, where it was to choose one.
-        let bound = sockets.first().map_or(address, Socket::bound);
-        self.udp.extend(sockets);
-        self.streams.push(stream::bind(Transport::Tcp, bound)?);
-        Ok(())
+        let mut attempt = 1;
+        loop {
+            let sockets = udp::bind(address, 1)?;
+            let bound = sockets.first().map_or(address, Socket::bound);
+            let listener = stream::bind(Transport::Tcp, bound);
+            // The system chose the port for UDP, and TCP has it in use.
+            if listener.is_err() && address.port() == 0 && attempt < FREE_PORT_ATTEMPTS {
+                attempt += 1;
+                continue;
+            }
+            self.udp.extend(sockets);
+            self.streams.push(listener?);
+            return Ok(());
+        }
     }
 
     /// What is listened on.

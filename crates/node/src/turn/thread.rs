@@ -10,10 +10,10 @@ use fernamt_stun::Now;
 use fernamt_stun::server::{Event, Figures, Flow, Input, Output, RelayId, Server};
 use hashbrown::HashMap;
 use rustix::event::{Timespec, epoll};
-use tokio::sync::mpsc::Sender;
 
 use super::TurnServices;
 use super::inbox::{Inbox, Item};
+use super::outlet::Outlet;
 use super::relays::{self, Relays};
 use crate::clock;
 use crate::transport::access::Access;
@@ -43,7 +43,7 @@ pub(super) struct TurnThread {
     watch: OwnedFd,
     listeners: Vec<Socket>,
     relays: Relays,
-    connections: HashMap<u64, Sender<Box<[u8]>>>,
+    connections: HashMap<u64, Outlet>,
     inbox: Arc<Inbox>,
     taken: Vec<Item>,
     services: Arc<dyn TurnServices>,
@@ -170,9 +170,9 @@ impl TurnThread {
         self.inbox.take(&mut items);
         for item in items.drain(..) {
             match item {
-                Item::Opened(flow, sender) => {
+                Item::Opened(flow, outlet) => {
                     if let Some(connection) = flow.connection {
-                        self.connections.insert(connection, sender);
+                        self.connections.insert(connection, outlet);
                     }
                 }
                 Item::Frame(flow, bytes) => {
@@ -252,9 +252,9 @@ impl TurnThread {
                 Output::Send { flow, bytes } => match flow.connection {
                     None => send_datagram(&self.listeners, &mut self.send, &flow, bytes),
                     Some(connection) => {
-                        // A client that does not read loses packets, as over UDP.
-                        if let Some(sender) = self.connections.get(&connection) {
-                            let _ = sender.try_send(bytes.into());
+                        let outlet = self.connections.get(&connection);
+                        if outlet.is_some_and(|outlet| !outlet.put(bytes)) {
+                            tracing::trace!(remote = %flow.remote, "a client of TURN does not read");
                         }
                     }
                 },

@@ -3,8 +3,9 @@
 
 use core::time::Duration;
 
+use super::request::{Challenge, method_of};
 use super::transaction::{MOST_ATTEMPTS, Transaction};
-use super::{Challenge, Client, Queued, REFRESH_BEFORE, Relay, Wish, method_of};
+use super::{Client, Queued, REFRESH_BEFORE, Relay, Wish};
 use crate::Class;
 use crate::message::algorithm::PasswordAlgorithm;
 use crate::message::{ErrorCode, Key, Message, attribute};

@@ -2,6 +2,7 @@
 //! until there are none. It opens no socket; which server it asks, over what, is its user's.
 
 mod answer;
+mod request;
 mod transaction;
 
 use core::ops::Range;
@@ -10,24 +11,21 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use rand_chacha::ChaCha12Rng;
-use rand_core::{Rng, SeedableRng};
+use rand_core::SeedableRng;
 
 use crate::frame::{CHANNELS, Frame, classify, write_channel};
 use crate::message::address::Family;
-use crate::message::algorithm::PasswordAlgorithm;
-use crate::message::{Builder, ErrorCode, Integrity, Key, Message, attribute};
+use crate::message::{Builder, ErrorCode, Message, attribute};
 use crate::time::{Micros, Now};
 use crate::{Class, Method, TransactionId};
 
-pub use transaction::Wish;
+pub use transaction::{MOST_ATTEMPTS, Wish};
 
+use request::{Challenge, method_of, transaction_id, write_wish};
 use transaction::{Due, Transaction};
 
 /// Peers of one client.
 pub const MAX_PEERS: usize = 64;
-
-/// The protocol number of UDP (RFC 8656 section 7.1).
-const UDP: u8 = 17;
 
 /// A permission lasts five minutes (RFC 8656 section 9); it is renewed before.
 const RENEW_PEER: Duration = Duration::from_secs(240);
@@ -136,15 +134,6 @@ enum Queued {
     Refused(Wish, ErrorCode, Option<SocketAddr>),
     Silent(Wish),
     Released,
-}
-
-/// What the server has told us to prove who we are with.
-struct Challenge {
-    realm: Box<str>,
-    nonce: Box<str>,
-    /// What PASSWORD-ALGORITHMS said, where the server knows it (RFC 8489 section 9.2.5).
-    algorithms: Option<(Box<[u8]>, PasswordAlgorithm)>,
-    key: Key,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -482,67 +471,6 @@ impl Client {
             Wish::Permit(peer) | Wish::Bind(_, peer) => {
                 self.peers.retain(|held| held.address != peer);
             }
-        }
-    }
-}
-
-impl Challenge {
-    fn integrity(&self) -> Integrity {
-        match self.algorithms {
-            Some(_) => Integrity::Sha256,
-            None => Integrity::Sha1,
-        }
-    }
-
-    fn sign<'a>(&self, request: Builder<'a>, username: &str) -> Builder<'a> {
-        let mut request = request
-            .text(attribute::USERNAME, username)
-            .text(attribute::REALM, &self.realm)
-            .text(attribute::NONCE, &self.nonce);
-        if let Some((offered, chosen)) = &self.algorithms {
-            request = request
-                .attribute(attribute::PASSWORD_ALGORITHMS, offered)
-                .attribute(attribute::PASSWORD_ALGORITHM, &chosen.value());
-        }
-        request.integrity(self.integrity(), &self.key)
-    }
-}
-
-fn transaction_id(chance: &mut ChaCha12Rng) -> TransactionId {
-    let mut id = [0; 12];
-    chance.fill_bytes(&mut id);
-    TransactionId(id)
-}
-
-fn method_of(wish: Wish) -> Method {
-    match wish {
-        Wish::Allocate => Method::ALLOCATE,
-        Wish::Refresh | Wish::Release => Method::REFRESH,
-        Wish::Permit(_) => Method::CREATE_PERMISSION,
-        Wish::Bind(..) => Method::CHANNEL_BIND,
-    }
-}
-
-fn write_wish(request: Builder<'_>, wish: Wish, family: Family) -> Builder<'_> {
-    match wish {
-        Wish::Allocate => {
-            let request = request.attribute(attribute::REQUESTED_TRANSPORT, &[UDP, 0, 0, 0]);
-            match family {
-                Family::V4 => request,
-                Family::V6 => request.attribute(
-                    attribute::REQUESTED_ADDRESS_FAMILY,
-                    &[family.number(), 0, 0, 0],
-                ),
-            }
-        }
-        Wish::Refresh => request,
-        Wish::Release => request.number(attribute::LIFETIME, 0),
-        Wish::Permit(peer) => request.masked_address(attribute::XOR_PEER_ADDRESS, peer),
-        Wish::Bind(number, peer) => {
-            let [high, low] = number.to_be_bytes();
-            request
-                .attribute(attribute::CHANNEL_NUMBER, &[high, low, 0, 0])
-                .masked_address(attribute::XOR_PEER_ADDRESS, peer)
         }
     }
 }

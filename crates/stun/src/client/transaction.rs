@@ -16,7 +16,7 @@ pub(super) const LAST_WAIT_FACTOR: u32 = 16;
 /// How long an answer may take over a stream (RFC 8489 section 6.2.2: Ti).
 pub(super) const STREAM_WAIT: Duration = Duration::from_millis(39_500);
 /// How often the same thing is asked for with new credentials.
-pub(super) const MOST_ATTEMPTS: u32 = 4;
+pub const MOST_ATTEMPTS: u32 = 4;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,6 +18,8 @@ use fernamt_stun::server::{
 use fernamt_stun::{Class, Message, Method, Now, TransactionId};
 
 pub(crate) const REALM: &str = "fernamt";
+pub(crate) const CLIENT: &str = "203.0.113.1:40000";
+pub(crate) const PEER: &str = "203.0.113.9:5000";
 pub(crate) const SERVER: &str = "198.51.100.1:3478";
 
 pub(crate) fn address(text: &str) -> SocketAddr {
@@ -30,6 +32,16 @@ pub(crate) fn flow(remote: &str) -> Flow {
         local: address(SERVER),
         remote: address(remote),
     }
+}
+
+/// One of many clients at the same address.
+pub(crate) fn client(number: u16) -> Flow {
+    flow(&format!("203.0.113.1:{number}"))
+}
+
+/// Fixes the type of a closure.
+pub(crate) fn writer<F: Fn(Builder<'_>) -> Builder<'_>>(write: F) -> F {
+    write
 }
 
 pub(crate) fn key(user: &str, password: &str) -> Key {
@@ -61,6 +73,10 @@ pub(crate) struct Desk {
     pub(crate) open: Vec<(RelayId, SocketAddr)>,
     /// Ports that another program has.
     pub(crate) in_use: HashSet<u16>,
+    /// How many of the first ports another program has, whichever they are.
+    pub(crate) first_in_use: u32,
+    /// How many ports were to be opened.
+    pub(crate) tried: u32,
     /// Whether questions are answered.
     pub(crate) answers: bool,
     transactions: u32,
@@ -78,6 +94,8 @@ impl Desk {
             },
             open: Vec::new(),
             in_use: HashSet::new(),
+            first_in_use: 0,
+            tried: 0,
             answers: true,
             transactions: 0,
         }
@@ -104,7 +122,10 @@ impl Desk {
                 }
                 Output::Event(event) => outs.push(Out::Event(event)),
                 Output::Open { relay, address } => {
-                    let result = if self.in_use.contains(&address.port()) {
+                    self.tried += 1;
+                    let result = if self.tried <= self.first_in_use
+                        || self.in_use.contains(&address.port())
+                    {
                         Err(OpenError::InUse)
                     } else {
                         self.open.push((relay, address));
