@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// The value below which `percent` of the values lie; sorts them. `None` when there is none.
-pub fn percentile(values: &mut [u64], percent: usize) -> Option<u64> {
+/// The value below which `per_mille` thousandths of the values lie; sorts them. `None` when there is
+/// none.
+pub fn percentile(values: &mut [u64], per_mille: usize) -> Option<u64> {
     values.sort_unstable();
     let last = values.len().checked_sub(1)?;
     values
-        .get((values.len() * percent / 100).min(last))
+        .get((values.len() * per_mille / 1_000).min(last))
         .copied()
 }
 
@@ -30,9 +31,9 @@ mod tests {
     fn percentiles_are_values_that_occurred() {
         let mut values: Vec<u64> = (1..=100).rev().collect();
         assert_eq!(percentile(&mut values, 0), Some(1));
-        assert_eq!(percentile(&mut values, 50), Some(51));
-        assert_eq!(percentile(&mut values, 99), Some(100));
-        assert_eq!(percentile(&mut values, 100), Some(100));
-        assert_eq!(percentile(&mut [], 50), None);
+        assert_eq!(percentile(&mut values, 500), Some(51));
+        assert_eq!(percentile(&mut values, 990), Some(100));
+        assert_eq!(percentile(&mut values, 1_000), Some(100));
+        assert_eq!(percentile(&mut [], 500), None);
     }
 }

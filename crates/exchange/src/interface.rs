@@ -7,7 +7,7 @@ use fernamt_charging::{CallRecord, CallReference};
 use fernamt_sip::transport::{ConnectionId, Flow, Transport};
 
 use crate::directory::Device;
-use crate::journal::Entry;
+use crate::journal::Journal;
 use crate::media;
 use crate::registrar::{Binding, RefusedChange, RegisterChange};
 
@@ -179,7 +179,7 @@ pub enum Write {
         /// The record.
         record: Box<CallRecord>,
         /// The course of the call.
-        journal: Vec<Entry>,
+        journal: Journal,
     },
 }
 

@@ -22,6 +22,7 @@ pub mod interface;
 pub mod journal;
 mod leg;
 pub mod media;
+pub mod packed;
 pub mod registrar;
 mod request;
 pub mod routing;

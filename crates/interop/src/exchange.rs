@@ -85,17 +85,31 @@ pub fn program() -> PathBuf {
     if let Some(path) = std::env::var_os(PROGRAM_VARIABLE) {
         return path.into();
     }
-    let test = std::env::current_exe().expect("a test knows where it is");
-    let profile = test
-        .parent()
-        .and_then(Path::parent)
-        .expect("tests are in the folder `deps` of a profile");
-    let program = profile.join("fernamt");
+    let program = profile_folder().join("fernamt");
     assert!(
         program.is_file(),
         "the program under test is missing; `cargo build -p fernamt` makes it, or {PROGRAM_VARIABLE} names one"
     );
     program
+}
+
+/// Where everything is that is built or fetched for tests.
+///
+/// # Panics
+/// When the test is not where cargo puts tests.
+pub fn build_folder() -> PathBuf {
+    let profile = profile_folder();
+    let folder = profile.parent().expect("a profile is in a folder");
+    folder.to_path_buf()
+}
+
+fn profile_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it is");
+    let profile = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("tests are in the folder `deps` of a profile");
+    profile.to_path_buf()
 }
 
 impl<'lab> Exchange<'lab> {

@@ -23,6 +23,9 @@ const SKIPPED_VARIABLE: &str = "FERNAMT_INTEROP_SKIPPED";
 /// The environment variable that keeps the temporary folder of a failed test.
 const KEEP_VARIABLE: &str = "FERNAMT_INTEROP_KEEP";
 
+/// Where a browser keeps what it remembers; what is called a log there is none.
+pub const PROFILE_FOLDER: &str = "profile";
+
 /// Ports that a test borrows at once; single ones are handed out from them.
 const PORTS_AT_ONCE: u16 = 100;
 
@@ -50,15 +53,23 @@ impl Lab {
                     "the program {program} is missing; it comes in the Debian package {package} \
                      (bin/test installs it)"
                 );
-                assert!(
-                    std::env::var_os(SKIP_VARIABLE).is_some_and(|value| value == "1"),
-                    "{sentence}; {SKIP_VARIABLE}=1 passes over such tests"
-                );
-                skip(&sentence);
+                Lab::pass_over(&sentence);
                 return None;
             }
         }
         Some(Lab::new())
+    }
+
+    /// Passes over a test that lacks something which bin/test installs, where that is allowed.
+    ///
+    /// # Panics
+    /// When it is not allowed.
+    pub fn pass_over(sentence: &str) {
+        assert!(
+            std::env::var_os(SKIP_VARIABLE).is_some_and(|value| value == "1"),
+            "{sentence}; {SKIP_VARIABLE}=1 passes over such tests"
+        );
+        skip(sentence);
     }
 
     /// A room for a test that needs no foreign program.
@@ -166,7 +177,7 @@ impl Drop for Lab {
 fn collect_logs(folder: &Path, logs: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if path.is_dir() {
+        if path.is_dir() && !path.ends_with(PROFILE_FOLDER) {
             collect_logs(&path, logs);
         } else if path
             .extension()

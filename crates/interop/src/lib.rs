@@ -12,6 +12,8 @@
 )]
 
 pub mod baresip;
+pub mod browser;
+pub mod capture;
 pub mod exchange;
 pub mod lab;
 pub mod linphone;

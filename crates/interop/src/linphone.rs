@@ -17,6 +17,31 @@ pub const LINPHONE: (&str, &str) = ("linphonec", "linphone-cli");
 /// A tone lasts longer than any test.
 const TONE_SECONDS: u32 = 120;
 
+/// How a linphonec is set up.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Who it is.
+    pub account: Account,
+    /// Where it registers by UDP.
+    pub server: SocketAddr,
+    /// The tone that it plays.
+    pub tone_hz: u16,
+    /// Whether it demands SRTP, with keys in the session description.
+    pub is_encrypted: bool,
+}
+
+impl Setup {
+    /// A phone without encryption.
+    pub fn new(account: &Account, server: SocketAddr, tone_hz: u16) -> Setup {
+        Setup {
+            account: account.clone(),
+            server,
+            tone_hz,
+            is_encrypted: false,
+        }
+    }
+}
+
 /// A running linphonec.
 #[derive(Debug)]
 pub struct Linphone {
@@ -31,14 +56,23 @@ impl Linphone {
     /// When it does not register.
     #[track_caller]
     pub fn start(lab: &Lab, account: &Account, server: SocketAddr, tone_hz: u16) -> Linphone {
-        let name = format!("linphone-{}", account.user);
+        Linphone::start_as(lab, &Setup::new(account, server, tone_hz))
+    }
+
+    /// The same, set up in another way.
+    ///
+    /// # Panics
+    /// When it does not register.
+    #[track_caller]
+    pub fn start_as(lab: &Lab, setup: &Setup) -> Linphone {
+        let name = format!("linphone-{}", setup.account.user);
         let home = lab.make_folder(&name);
         lab.make_folder(&format!("{name}/.local/share/linphone"));
         let settings = home.join("settings");
         let port = lab.few_ports(22);
-        std::fs::write(&settings, config(account, server, port)).expect("a file can be written");
+        std::fs::write(&settings, config(setup, port)).expect("a file can be written");
         let recording = home.join("heard.wav");
-        let tone = tone_file(lab, tone_hz, TONE_SECONDS);
+        let tone = tone_file(lab, setup.tone_hz, TONE_SECONDS);
         let mut command = Command::new(LINPHONE.0);
         command
             .arg("-a")
@@ -81,13 +115,20 @@ impl Linphone {
     }
 }
 
-fn config(account: &Account, server: SocketAddr, port: u16) -> String {
-    let Account { user, password } = account;
+fn config(setup: &Setup, port: u16) -> String {
+    let Account { user, password } = &setup.account;
+    let server = setup.server;
+    let (encryption, is_demanded) = if setup.is_encrypted {
+        ("srtp", 1)
+    } else {
+        ("none", 0)
+    };
     let address = server.ip();
     let (first, last) = (port + 1, port + 21);
     format!(
         "[sip]\nsip_port={port}\nbind_address={address}\ndefault_proxy=0\n\
-         register_only_when_network_is_up=0\nmedia_encryption=none\n\
+         register_only_when_network_is_up=0\nmedia_encryption={encryption}\n\
+         media_encryption_mandatory={is_demanded}\n\
          [net]\n\
          [rtp]\naudio_rtp_port={first}-{last}\n\
          [sound]\nechocancellation=0\n\

@@ -38,6 +38,14 @@ impl Process {
     /// # Panics
     /// When it cannot be started.
     pub fn start(lab: &Lab, name: &str, command: &mut Command) -> Process {
+        Process::start_with(lab, name, command, Stdio::piped())
+    }
+
+    /// The same with something else than a pipe as its standard input.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_with(lab: &Lab, name: &str, command: &mut Command, input: Stdio) -> Process {
         let (out, err) = (
             lab.path(&format!("{name}.out")),
             lab.path(&format!("{name}.err")),
@@ -50,7 +58,7 @@ impl Process {
                 .expect("a log can be written")
         };
         let child = command
-            .stdin(Stdio::piped())
+            .stdin(input)
             .stdout(file(&out))
             .stderr(file(&err))
             .spawn()

@@ -13,10 +13,11 @@ use crate::process::Process;
 pub const SIPP: (&str, &str) = ("sipp", "sip-tester");
 
 /// The scenarios, by name.
-const SCENARIOS: [(&str, &str); 6] = [
+const SCENARIOS: [(&str, &str); 7] = [
     ("register", include_str!("../scenarios/register.xml")),
     ("caller", include_str!("../scenarios/caller.xml")),
     ("callee", include_str!("../scenarios/callee.xml")),
+    ("deaf", include_str!("../scenarios/deaf.xml")),
     ("ringing", include_str!("../scenarios/ringing.xml")),
     ("refused", include_str!("../scenarios/refused.xml")),
     ("impatient", include_str!("../scenarios/impatient.xml")),
@@ -235,6 +236,11 @@ impl Sipp {
             self.first_errors()
         );
         count
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
     }
 
     /// Ends it; calls in progress are forgotten.

@@ -50,6 +50,14 @@ pub struct Recording {
 }
 
 impl Recording {
+    /// Samples of 8 kHz, mono, 16 bits, and a name for what they are.
+    pub fn new(name: &str, samples: Vec<i16>) -> Recording {
+        Recording {
+            name: name.to_owned(),
+            samples,
+        }
+    }
+
     /// Reads a WAV file of 8 kHz, mono, 16 bits.
     ///
     /// # Panics

@@ -6,8 +6,8 @@
 //! text from one peer can be handed to another without being able to add a line.
 
 mod sanitize;
+mod value;
 
-use core::fmt::{Display, Write as _};
 use core::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,7 +17,9 @@ use crate::status::default_reason;
 use crate::text;
 use crate::transport::Transport;
 use crate::uri::Host;
-use sanitize::{SafeText, push_method, push_uri};
+pub use sanitize::SafeText;
+use sanitize::{push_method, push_uri};
+pub use value::{FieldValue, Shown};
 
 /// Marks a builder of requests.
 #[derive(Debug)]
@@ -62,15 +64,13 @@ impl<'b> Builder<'b, Request> {
     pub fn via(
         &mut self,
         transport: Transport,
-        sent_by: impl Display,
-        branch: impl Display,
+        sent_by: impl FieldValue,
+        branch: impl FieldValue,
         rport: bool,
     ) -> &mut Self {
+        let start = ["SIP/2.0/", transport.via_name(), " "];
         let rport = if rport { ";rport" } else { "" };
-        self.header(
-            Name::Via,
-            format_args!("SIP/2.0/{transport} {sent_by};branch={branch}{rport}"),
-        )
+        self.header(Name::Via, ((start, sent_by), (";branch=", (branch, rport))))
     }
 }
 
@@ -86,7 +86,7 @@ impl<'b> Builder<'b, Response> {
         };
         let status = status.clamp(100, 699);
         let reason = reason.unwrap_or_else(|| default_reason(status));
-        builder.write_text(format_args!("SIP/2.0 {status} {reason}"));
+        builder.write_text(("SIP/2.0 ", (status, [" ", reason])));
         builder.out.extend_from_slice(b"\r\n");
         builder
     }
@@ -106,7 +106,7 @@ impl<'b> Builder<'b, Response> {
         source: Option<SocketAddr>,
     ) -> Builder<'b, Response> {
         let mut builder = Self::new(out, status, reason);
-        builder.received_vias(request.values(Name::Via), source);
+        builder.received_vias(request.values(Name::Via), request.top_via().ok(), source);
         builder.copy(request, Name::From);
         let has_tag = request.to().is_ok_and(|to| to.tag().is_some());
         builder.write_to(
@@ -128,7 +128,9 @@ impl<'b> Builder<'b, Response> {
         source: Option<SocketAddr>,
     ) -> Builder<'b, Response> {
         let mut builder = Self::new(out, status, reason);
-        builder.received_vias(salvage.vias(), source);
+        let top = salvage.vias().next();
+        let top = top.and_then(|value| Via::parse(Elements::new(value).next()?).ok());
+        builder.received_vias(salvage.vias(), top, source);
         let mut repeat = |name, value: &str, tag| match value {
             "" => {}
             to if name == Name::To => builder.write_to(to, tag),
@@ -149,19 +151,21 @@ impl<'b> Builder<'b, Response> {
 
     fn write_to(&mut self, to: &str, tag: Option<&str>) {
         match tag {
-            Some(tag) => self.header(Name::To, format_args!("{to};tag={tag}")),
+            Some(tag) => self.header(Name::To, [to, ";tag=", tag]),
             None => self.header(Name::To, to),
         };
     }
 
+    /// Writes the Via fields of a request, whose top element was read as `top`.
     fn received_vias<'a>(
         &mut self,
         vias: impl Iterator<Item = &'a str>,
+        top: Option<Via<'a>>,
         source: Option<SocketAddr>,
     ) {
         for (position, value) in vias.enumerate() {
-            match (position, source) {
-                (0, Some(source)) => self.received_via(value, source),
+            match (position, source, &top) {
+                (0, Some(source), Some(top)) => self.received_via(value, top, source),
                 _ => {
                     self.header(Name::Via, value);
                 }
@@ -171,38 +175,32 @@ impl<'b> Builder<'b, Response> {
 
     /// Writes the Via field that the request came with, its top element as the transport would have
     /// marked it when the request arrived.
-    fn received_via(&mut self, value: &str, source: SocketAddr) {
-        let element = Elements::new(value).next().unwrap_or("");
-        let Ok(via) = Via::parse(element) else {
-            self.header(Name::Via, value);
-            return;
-        };
+    fn received_via(&mut self, value: &str, via: &Via<'_>, source: SocketAddr) {
         let address = canonical(source.ip());
         self.write_name(Name::Via);
-        self.write_text(format_args!(
-            "SIP/2.0/{} {}",
-            via.transport_name(),
-            via.sent_by()
-        ));
+        self.write_text(["SIP/2.0/", via.transport_name(), " ", via.sent_by()]);
+        let mut wants_rport = false;
         for param in via.params() {
             // What the sender claims here is worth nothing.
             if param.name.eq_ignore_ascii_case("received") {
                 continue;
             }
             if param.name.eq_ignore_ascii_case("rport") {
-                self.write_text(format_args!(";rport={}", source.port()));
+                wants_rport = true;
+                self.write_text((";rport=", source.port()));
                 continue;
             }
-            self.write_text(format_args!(";{}", param.name));
+            self.write_text([";", param.name]);
             if let Some(value) = param.value {
-                self.write_text(format_args!("={value}"));
+                self.write_text(["=", value]);
             }
         }
-        if via.wants_rport() || via.host() != Host::from(address) {
-            self.write_text(format_args!(";received={address}"));
+        if wants_rport || via.host() != Host::from(address) {
+            self.write_text((";received=", address));
         }
+        let element = Elements::new(value).next().unwrap_or("");
         let others = text::trim_start(value).get(element.len()..).unwrap_or("");
-        self.write_text(format_args!("{others}"));
+        self.write_text(others);
         self.out.extend_from_slice(b"\r\n");
     }
 }
@@ -215,7 +213,7 @@ fn canonical(address: IpAddr) -> IpAddr {
 impl<Kind> Builder<'_, Kind> {
     /// Writes a header field. [`Name::Other`] and Content-Length are not written: the former has no
     /// name (see [`Builder::header_raw`]), the latter is written at the end.
-    pub fn header(&mut self, name: Name, value: impl Display) -> &mut Self {
+    pub fn header(&mut self, name: Name, value: impl FieldValue) -> &mut Self {
         debug_assert!(
             !self.finished,
             "a header field after the end of the message"
@@ -281,9 +279,8 @@ impl<Kind> Builder<'_, Kind> {
         self.out.extend_from_slice(b": ");
     }
 
-    fn write_text(&mut self, value: impl Display) {
-        // Writing to memory cannot fail; a Display that reports an error just ends the value.
-        let _ = write!(SafeText(self.out), "{value}");
+    fn write_text(&mut self, value: impl FieldValue) {
+        value.write(&mut SafeText(self.out));
     }
 }
 

@@ -118,17 +118,34 @@ pub(crate) fn trim_start(text: &str) -> &str {
 /// What stands before and after the first `separator`, which must be ASCII.
 #[inline]
 pub(crate) fn split_once(text: &str, separator: u8) -> Option<(&str, &str)> {
-    let position = memchr::memchr(separator, text.as_bytes())?;
+    let position = find(text, separator)?;
     Some((text.get(..position)?, text.get(position + 1..)?))
 }
 
 /// Splits off what stands before the first semicolon; the rest starts with it or is empty.
 #[inline]
 pub(crate) fn split_params(text: &str) -> (&str, &str) {
-    split_at(
-        text,
-        memchr::memchr(b';', text.as_bytes()).unwrap_or(text.len()),
-    )
+    split_at(text, find(text, b';').unwrap_or(text.len()))
+}
+
+/// The position of the first `wanted`. Eight bytes at a time: what is searched here is a few words
+/// long, and the call into a search for long texts costs more than it saves.
+#[inline]
+pub(crate) fn find(text: &str, wanted: u8) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let pattern = ONES * u64::from(wanted);
+    let (pieces, rest) = text.as_bytes().as_chunks::<8>();
+    for (index, piece) in pieces.iter().enumerate() {
+        // A byte that is wanted becomes zero, and the lowest zero byte is the first to borrow.
+        let word = u64::from_le_bytes(*piece) ^ pattern;
+        let zeroes = word.wrapping_sub(ONES) & !word & HIGHS;
+        if zeroes != 0 {
+            return Some(index * 8 + zeroes.trailing_zeros() as usize / 8);
+        }
+    }
+    let found = rest.iter().position(|byte| *byte == wanted)?;
+    Some(pieces.len() * 8 + found)
 }
 
 /// Whether `byte` is a control character other than the tab.
@@ -170,12 +187,12 @@ pub(crate) fn after_first(text: &str) -> &str {
 
 /// The position of the first `wanted` byte outside quoted strings.
 pub(crate) fn find_unquoted(text: &str, wanted: u8) -> Option<usize> {
-    let first = text
-        .bytes()
-        .position(|byte| byte == wanted || byte == b'"')?;
-    if text.as_bytes().get(first) == Some(&wanted) {
-        return Some(first);
-    }
+    // Most texts have no quote before what is wanted.
+    let found = find(text, wanted);
+    let before = found.map_or(text, |position| split_at(text, position).0);
+    let Some(first) = find(before, b'"') else {
+        return found;
+    };
     let mut quoted = false;
     let mut escaped = false;
     for (position, byte) in text.bytes().enumerate().skip(first) {

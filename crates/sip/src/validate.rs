@@ -145,22 +145,20 @@ fn find_fault(request: &Message<'_>) -> Result<(), Fault> {
 
 /// What requests and responses must both have; returns From and To.
 fn check_common<'a>(message: &Message<'a>) -> Result<(NameAddr<'a>, NameAddr<'a>), Fault> {
-    const ONCE: [Name; 5] = [
-        Name::From,
-        Name::To,
-        Name::CallId,
-        Name::CSeq,
-        Name::MaxForwards,
-    ];
-    let mut seen = [false; ONCE.len()];
+    let mut seen = 0_u8;
     for name in message.names() {
-        let Some((_, seen)) = ONCE.iter().zip(&mut seen).find(|(once, _)| **once == name) else {
-            continue;
+        let bit = match name {
+            Name::From => 1,
+            Name::To => 2,
+            Name::CallId => 4,
+            Name::CSeq => 8,
+            Name::MaxForwards => 16,
+            _ => continue,
         };
-        if *seen {
+        if seen & bit != 0 {
             return Err(HeaderError::Repeated(name).into());
         }
-        *seen = true;
+        seen |= bit;
     }
     message.top_via()?;
     for via in message.list(Name::Via).skip(1) {

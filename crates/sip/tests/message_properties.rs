@@ -6,7 +6,7 @@
     reason = "tests"
 )]
 
-use fernamt_sip::builder::{RequestBuilder, ResponseBuilder};
+use fernamt_sip::builder::{RequestBuilder, ResponseBuilder, Shown};
 use fernamt_sip::header::{Event, RAck, Reason, Replaces, RetryAfter, SessionExpires};
 use fernamt_sip::message::authorization::{Challenge, Credentials};
 use fernamt_sip::message::{Elements, Message, Method, Name, Salvage};
@@ -270,7 +270,7 @@ proptest! {
     ) {
         let mut out = Vec::new();
         let mut builder = RequestBuilder::new(&mut out, Method::Other(&method), &uri);
-        builder.header(Name::Subject, &values[0]).header(Name::From, Quoted(&values[1]));
+        builder.header(Name::Subject, &values[0]).header(Name::From, Shown(Quoted(&values[1])));
         let mut written = 4;
         for (name, value) in names.iter().zip(&values) {
             builder.header_raw(name, value);

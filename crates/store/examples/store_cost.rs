@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fernamt_charging::{CallRecord, CallReference, LegRecord, LegRole, Releaser};
 use fernamt_exchange::interface::{Ticket, Write};
-use fernamt_exchange::journal::{Entry, Event};
+use fernamt_exchange::journal::Journal;
 use fernamt_exchange::registrar::{Binding, BindingsOf};
 use fernamt_numbering::E164;
 use fernamt_sip::time::UnixTime;
@@ -250,59 +250,29 @@ fn record(number: u64) -> CallRecord {
 }
 
 /// The course of an answered call.
-fn course() -> Vec<Entry> {
-    let message = |received, party, message: &str| {
-        let (message, body) = (message.into(), "".into());
-        match received {
-            true => Event::Received {
-                party,
-                message,
-                body,
-            },
-            false => Event::Sent {
-                party,
-                message,
-                body,
-            },
-        }
-    };
-    let party = |party, name: &str| Event::Party {
-        party,
-        name: name.into(),
-        address: "UDP 192.0.2.17:5060".into(),
-    };
-    let events = [
-        party(0, "phone1"),
-        message(true, 0, "INVITE"),
-        message(false, 0, "100 Trying"),
-        Event::Decided {
-            why: "+49301234567 reaches device phone2".into(),
-        },
-        party(1, "phone2"),
-        message(false, 1, "INVITE"),
-        message(true, 1, "180 Ringing"),
-        message(false, 0, "180 Ringing"),
-        message(true, 1, "200 OK"),
-        Event::Media {
-            party: 1,
-            what: "relayed, PCMA".into(),
-        },
-        message(false, 0, "200 OK"),
-        message(true, 0, "ACK"),
-        message(false, 1, "ACK"),
-        message(true, 0, "BYE"),
-        message(false, 0, "200 OK"),
-        message(false, 1, "BYE"),
-        message(true, 1, "200 OK"),
-        Event::Released {
-            cause: 16,
-            why: "the caller hung up".into(),
-        },
-    ];
-    events
-        .into_iter()
-        .map(|event| Entry { at: now(), event })
-        .collect()
+fn course() -> Journal {
+    let at = now();
+    let mut course = Journal::new(at);
+    let why = "+49301234567 reaches device phone2";
+    course.party(at, 0, "phone1", "UDP 192.0.2.17:5060");
+    course.received(at, 0, "INVITE", "");
+    course.sent(at, 0, "100 Trying", "");
+    course.decided(at, why);
+    course.party(at, 1, "phone2", "UDP 192.0.2.17:5060");
+    course.sent(at, 1, "INVITE", "");
+    course.received(at, 1, "180 Ringing", "");
+    course.sent(at, 0, "180 Ringing", "");
+    course.received(at, 1, "200 OK", "");
+    course.media(at, 1, "relayed, PCMA");
+    course.sent(at, 0, "200 OK", "");
+    course.received(at, 0, "ACK", "");
+    course.sent(at, 1, "ACK", "");
+    course.received(at, 0, "BYE", "");
+    course.sent(at, 0, "200 OK", "");
+    course.sent(at, 1, "BYE", "");
+    course.received(at, 1, "200 OK", "");
+    course.released(at, 16, "the caller hung up");
+    course
 }
 
 fn bindings(user: u64, seconds: i64) -> BindingsOf {

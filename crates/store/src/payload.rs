@@ -1,14 +1,18 @@
 //! The stored forms of values: a version byte and postcard. In which files they stand is not known
 //! here.
 
-use fernamt_exchange::journal::Entry;
-use postcard::ser_flavors::Flavor;
+use fernamt_exchange::journal::{Entry, Journal};
+use fernamt_exchange::packed;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The version that is written. A change of a stored type makes a new one, and the old one stays
 /// readable.
 const VERSION: u8 = 1;
+
+/// The version of the course of a call that is written: a journal as it was in the call. In version 1
+/// it was a list of entries.
+const COURSE_VERSION: u8 = 2;
 
 /// Why bytes are not a stored value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +37,7 @@ pub(crate) fn encode<T: Serialize + ?Sized>(
     buffer: &mut Vec<u8>,
 ) -> Result<(), postcard::Error> {
     buffer.push(VERSION);
-    postcard::serialize_with_flavor(value, Appending(buffer))
+    packed::append(value, buffer)
 }
 
 /// Reads a stored form that ends where the bytes end.
@@ -45,44 +49,48 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Undecodable
     }
 }
 
-pub(crate) fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>, Undecodable> {
-    decode(bytes)
+/// Puts the course of a call behind what is in the buffer.
+///
+/// # Errors
+/// As [`encode`].
+pub(crate) fn encode_course(course: &Journal, buffer: &mut Vec<u8>) -> Result<(), postcard::Error> {
+    buffer.push(COURSE_VERSION);
+    packed::append(course, buffer)
 }
 
-/// Lets postcard write behind what is already in a vector, whole slices at a time.
-struct Appending<'a>(&'a mut Vec<u8>);
-
-impl Flavor for Appending<'_> {
-    type Output = ();
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
+/// Reads the course of a call.
+pub(crate) fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>, Undecodable> {
+    match bytes.split_first() {
+        Some((&COURSE_VERSION, bytes)) => Ok(postcard::from_bytes::<Journal>(bytes)?.entries()),
+        _ => decode(bytes),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::{course, entries};
+
+    #[test]
+    fn the_course_of_a_call_is_read_in_both_versions() {
+        let mut old = Vec::new();
+        encode(&entries(), &mut old).unwrap();
+        assert_eq!(old[0], 1);
+        assert_eq!(decode_entries(&old), Ok(entries()));
+        let mut new = Vec::new();
+        encode_course(&course(), &mut new).unwrap();
+        assert_eq!(new[0], 2);
+        assert_eq!(decode_entries(&new), Ok(entries()));
+    }
 
     #[test]
     fn a_form_of_a_newer_version_is_refused_and_named() {
         let mut bytes = Vec::new();
-        encode(&Vec::<Entry>::new(), &mut bytes).unwrap();
-        assert_eq!(decode_entries(&bytes), Ok(Vec::new()));
-        bytes[0] = VERSION + 1;
+        encode_course(&course(), &mut bytes).unwrap();
+        bytes[0] = COURSE_VERSION + 1;
         assert_eq!(
             decode_entries(&bytes),
-            Err(Undecodable::Version(VERSION + 1))
+            Err(Undecodable::Version(COURSE_VERSION + 1))
         );
         assert_eq!(decode_entries(&[]), Err(Undecodable::Short));
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fernamt_charging::{CallRecord, CallReference, LegRecord, LegRole, Releaser};
 use fernamt_exchange::interface::{Ticket, Write};
-use fernamt_exchange::journal::{Entry, Event};
+use fernamt_exchange::journal::{Entry, Event, Journal};
 use fernamt_sip::time::UnixTime;
 
 use crate::folder::DataFolder;
@@ -74,10 +74,19 @@ pub(crate) fn entries() -> Vec<Entry> {
         .collect()
 }
 
+/// The course that consists of [`entries`].
+pub(crate) fn course() -> Journal {
+    let mut course = Journal::new(at(1));
+    course.sent(at(1), 0, "100 Trying", "");
+    course.sent(at(1), 0, "200 OK", "");
+    course.recovered(at(1));
+    course
+}
+
 pub(crate) fn closed(call: u64) -> Write {
     Write::Closed {
         record: Box::new(record(call, call as i64)),
-        journal: entries(),
+        journal: course(),
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use fernamt_charging::{CallRecord, CallReference, Releaser};
 use fernamt_exchange::interface::{Ticket, Write};
+use fernamt_exchange::journal::Journal;
 use fernamt_sip::time::UnixTime;
 use fernamt_store::records::{CallQuery, MAX_PAGE};
 use fernamt_store::{CallJournal, CommitSink, DataFolder, Records};
@@ -95,7 +96,7 @@ fn end(journal: &CallJournal, call: u64) {
             0,
             Write::Closed {
                 record,
-                journal: Vec::new(),
+                journal: Journal::default(),
             },
         )
         .unwrap();

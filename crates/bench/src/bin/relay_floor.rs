@@ -22,9 +22,9 @@ fn main() -> io::Result<()> {
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let mut sides = Vec::with_capacity(2 * list.len());
     for call in &list {
-        for (port, party) in [(call.a_relay, call.a_local), (call.b_relay, call.b_local)] {
-            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))?;
-            socket.connect((Ipv4Addr::LOCALHOST, party))?;
+        for side in [&call.a, &call.b] {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, side.relay))?;
+            socket.connect((Ipv4Addr::LOCALHOST, side.local))?;
             socket.set_nonblocking(true)?;
             let data = epoll::EventData::new_u64(sides.len() as u64);
             epoll::add(&poll, &socket, data, epoll::EventFlags::IN)?;

@@ -1,7 +1,8 @@
 //! Calls that talk through a relay: `rtp_load CALLS.txt SECONDS [WARM_SECONDS]`. Both parties of each
-//! call send 50 packets of 172 bytes a second (G.711), from and to 127.0.0.1. After warming up it
-//! prints `START`, after the time `STOP`, and then one line of JSON: packets sent and received,
-//! latency, its own processor time. It measures no relay; who started it looks at the relay meanwhile.
+//! call send 50 packets of 172 bytes a second (G.711), from and to 127.0.0.1, protected where the list
+//! has keys. After warming up it prints `START`, after the time `STOP`, and then one line of JSON:
+//! packets sent and received, latency, its own processor time. It measures no relay; who started it
+//! looks at the relay meanwhile.
 #![forbid(unsafe_code)]
 
 use std::io::{self, Write};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use fernamt_bench::calls;
 use fernamt_bench::figures::{percentile, processor_time};
+use fernamt_rtp::srtp::{Protector, Unprotector};
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
@@ -18,6 +20,8 @@ use rustix::fd::OwnedFd;
 /// The header of RTP and 20 ms of G.711.
 const PACKET_BYTES: usize = 172;
 const HEADER_BYTES: usize = 12;
+/// Room for what protection adds, and for a packet that is longer than it should be.
+const BUFFER_BYTES: usize = 256;
 const SAMPLES: u32 = 160;
 /// A party's turn comes every 20 ms; the parties are spread over so many slots of it.
 const SLOTS: usize = 20;
@@ -58,6 +62,7 @@ fn number(text: Option<String>) -> Option<f64> {
 /// One party of a call.
 struct Party {
     socket: UdpSocket,
+    protection: Option<(Protector, Unprotector)>,
     source: u32,
     sequence: u16,
     timestamp: u32,
@@ -78,15 +83,22 @@ impl Load {
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut parties = Vec::new();
         for call in calls::read(list)? {
-            for (local, relay) in [(call.a_local, call.a_relay), (call.b_local, call.b_relay)] {
-                let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, local))?;
-                socket.connect((Ipv4Addr::LOCALHOST, relay))?;
+            for side in [&call.a, &call.b] {
+                let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, side.local))?;
+                socket.connect((Ipv4Addr::LOCALHOST, side.relay))?;
                 socket.set_nonblocking(true)?;
                 let data = epoll::EventData::new_u64(parties.len() as u64);
                 epoll::add(&poll, &socket, data, epoll::EventFlags::IN)?;
+                let protection = side.keys.as_ref().map(|keys| {
+                    (
+                        Protector::new(&keys.sends),
+                        Unprotector::new(&keys.receives),
+                    )
+                });
                 parties.push(Party {
                     socket,
-                    source: 0x0001_0000 + u32::from(local),
+                    protection,
+                    source: 0x0001_0000 + u32::from(side.local),
                     sequence: 0,
                     timestamp: 0,
                     received: 0,
@@ -117,10 +129,9 @@ impl Load {
     fn send_slot(&mut self, slot: usize) {
         for party in self.parties.iter_mut().skip(slot).step_by(SLOTS) {
             let now = self.begin.elapsed().as_micros() as u64;
-            let packet = party.next_packet(now);
-            match party.socket.send(&packet) {
-                Ok(PACKET_BYTES) => self.sent += 1,
-                _ => self.unsent += 1,
+            match party.send(now) {
+                Some(()) => self.sent += 1,
+                None => self.unsent += 1,
             }
         }
     }
@@ -146,15 +157,12 @@ impl Load {
         let Some(party) = self.parties.get_mut(party) else {
             return;
         };
-        let mut packet = [0; PACKET_BYTES];
-        while let Ok(length) = party.socket.recv(&mut packet) {
-            let sent = packet
-                .get(HEADER_BYTES..HEADER_BYTES + 8)
-                .and_then(|bytes| bytes.try_into().ok())
-                .map(u64::from_be_bytes);
-            if let (PACKET_BYTES, Some(sent)) = (length, sent) {
+        let mut datagram = [0; BUFFER_BYTES];
+        while let Ok(length) = party.socket.recv(&mut datagram) {
+            let now = self.begin.elapsed().as_micros() as u64;
+            let datagram = datagram.get_mut(..length).unwrap_or_default();
+            if let Some(sent) = party.open(datagram) {
                 party.received += 1;
-                let now = self.begin.elapsed().as_micros() as u64;
                 self.latencies_us.push(now.saturating_sub(sent));
             }
         }
@@ -174,13 +182,13 @@ impl Load {
         let received: u64 = self.parties.iter().map(|party| party.received).sum();
         let silent = self.parties.iter().filter(|party| party.received == 0);
         let silent = silent.count();
-        let [p50, p99, most] =
-            [50, 99, 100].map(|percent| percentile(&mut self.latencies_us, percent).unwrap_or(0));
+        let [p50, p90, p99, p999, most] = [500, 900, 990, 999, 1_000]
+            .map(|per_mille| percentile(&mut self.latencies_us, per_mille).unwrap_or(0));
         writeln!(
             io::stdout(),
             "{{\"calls\":{},\"seconds\":{seconds},\"sent\":{},\"received\":{received},\
              \"unsent\":{},\"silent_parties\":{silent},\"load_cpu_seconds\":{:.4},\
-             \"latency_us\":{{\"p50\":{p50},\"p99\":{p99},\"max\":{most}}}}}",
+             \"latency_us\":{{\"p50\":{p50},\"p90\":{p90},\"p99\":{p99},\"p99.9\":{p999},\"max\":{most}}}}}",
             self.parties.len() / 2,
             self.sent,
             self.unsent,
@@ -190,6 +198,32 @@ impl Load {
 }
 
 impl Party {
+    /// Sends the next packet; `None` when it could not.
+    fn send(&mut self, now_us: u64) -> Option<()> {
+        let mut buffer = [0; BUFFER_BYTES];
+        let packet = self.next_packet(now_us);
+        buffer.get_mut(..PACKET_BYTES)?.copy_from_slice(&packet);
+        let length = match &mut self.protection {
+            Some((protector, _)) => protector.protect_rtp(&mut buffer, PACKET_BYTES).ok()?,
+            None => PACKET_BYTES,
+        };
+        let sent = self.socket.send(buffer.get(..length)?).ok()?;
+        (sent == length).then_some(())
+    }
+
+    /// When a packet was sent; `None` when it is not one of the other party.
+    fn open(&mut self, datagram: &mut [u8]) -> Option<u64> {
+        let length = match &mut self.protection {
+            Some((_, unprotector)) => unprotector.unprotect_rtp(datagram).ok()?,
+            None => datagram.len(),
+        };
+        let time = datagram.get(HEADER_BYTES..HEADER_BYTES + 8)?;
+        (length == PACKET_BYTES)
+            .then_some(time)
+            .and_then(|time| time.try_into().ok())
+            .map(u64::from_be_bytes)
+    }
+
     /// A packet of RTP (RFC 3550 section 5.1), payload type 0, with the time of sending in front of
     /// the silence.
     fn next_packet(&mut self, now_us: u64) -> [u8; PACKET_BYTES] {

@@ -96,12 +96,12 @@ fn end_ringing(stack: &mut Stack, ringing: snapshot::Ringing) {
         stack.outputs.push_back(Output::Send {
             flow,
             server_name: None,
-            bytes: leg.farewell.into(),
+            bytes: leg.farewell.0.into(),
         });
     }
     let write = Write::Closed {
         record: Box::new(record),
-        journal: journal.into_entries(),
+        journal,
     };
     stack.outputs.push_back(Output::Write(write));
 }

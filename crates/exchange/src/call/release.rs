@@ -181,7 +181,7 @@ impl Call {
             return;
         };
         let record = Box::new(self.record(&ending));
-        let journal = std::mem::take(&mut self.journal).into_entries();
+        let journal = std::mem::take(&mut self.journal);
         let write = Write::Closed { record, journal };
         stack.outputs.push_back(Output::Write(write));
     }

@@ -12,32 +12,40 @@ use super::bridge::Bridge;
 use super::{Call, Stage};
 use crate::interface::{Output, Write};
 use crate::journal::Journal;
-use crate::leg::sip::SipLegState;
+use crate::leg::sip::{SipLegState, SipLegStateOf};
+use crate::packed::{self, Octets};
 use crate::stack::Stack;
 
 /// The first byte of every written state. A newer program reads older versions; an older program
 /// refuses newer ones and says so.
 pub(super) const VERSION: u8 = 1;
 
-/// What both kinds of state begin with.
+/// What the state of an ordinary call takes, so that it is written into one piece of memory.
+const USUAL_BYTES: usize = 3072;
+
+/// What both kinds of state begin with. Its texts `T` and its journal `J` are borrowed while it is
+/// written, and owned when it has been read.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Heading {
+pub(super) struct Heading<T = Box<str>, J = Journal> {
     pub(super) reference: CallReference,
     pub(super) shard_key: u32,
-    pub(super) caller: Box<str>,
-    pub(super) caller_number: Box<str>,
-    pub(super) caller_name: Option<Box<str>>,
-    pub(super) dialled: Box<str>,
-    pub(super) callee: Option<Box<str>>,
+    pub(super) caller: T,
+    pub(super) caller_number: T,
+    pub(super) caller_name: Option<T>,
+    pub(super) dialled: T,
+    pub(super) callee: Option<T>,
     pub(super) start: UnixTime,
-    pub(super) codec: Option<Box<str>>,
-    pub(super) journal: Journal,
+    pub(super) codec: Option<T>,
+    pub(super) journal: J,
 }
+
+/// A heading while it is written.
+type HeadingOf<'c> = Heading<&'c str, &'c Journal>;
 
 /// A call that nobody has answered: what must be said to whom when it cannot go on.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Ringing {
-    pub(super) heading: Heading,
+pub(super) struct Ringing<H = Heading> {
+    pub(super) heading: H,
     pub(super) legs: Vec<RingingLeg>,
 }
 
@@ -51,7 +59,7 @@ pub(super) struct RingingLeg {
     local: SocketAddr,
     remote: SocketAddr,
     /// The message that ends the leg: a final response, or a CANCEL.
-    pub(super) farewell: Vec<u8>,
+    pub(super) farewell: Octets<Vec<u8>>,
 }
 
 impl RingingLeg {
@@ -67,27 +75,30 @@ impl RingingLeg {
 
 /// A call that was answered.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Answered<B> {
-    pub(super) heading: Heading,
+pub(super) struct Answered<B, H = Heading, L = AnsweredLeg> {
+    pub(super) heading: H,
     pub(super) answered: UnixTime,
-    pub(super) legs: Vec<AnsweredLeg>,
+    pub(super) legs: Vec<L>,
     pub(super) bridge: B,
 }
 
 /// A leg of a call that was answered: the caller's, and that of the party that answered.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct AnsweredLeg {
+pub(super) struct AnsweredLeg<T = Box<str>, S = SipLegState> {
     pub(super) role: LegRole,
-    pub(super) user: Option<Box<str>>,
-    pub(super) sip: SipLegState,
+    pub(super) user: Option<T>,
+    pub(super) sip: S,
 }
 
 /// What is written down.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Written<B> {
-    Ringing(Ringing),
-    Answered(Answered<B>),
+pub(super) enum Written<B, H = Heading, L = AnsweredLeg> {
+    Ringing(Ringing<H>),
+    Answered(Answered<B, H, L>),
 }
+
+/// The state while it is written.
+type WrittenOf<'c> = Written<&'c Bridge, HeadingOf<'c>, AnsweredLeg<&'c str, SipLegStateOf<'c>>>;
 
 impl Call {
     /// The state of the answered call, to be written down.
@@ -105,10 +116,10 @@ impl Call {
             .filter(|(index, _)| takes_part(*index));
         let legs = legs.map(|(_, leg)| AnsweredLeg {
             role: leg.role,
-            user: leg.user.clone(),
+            user: leg.user.as_deref(),
             sip: leg.sip.state(),
         });
-        let written: Written<&Bridge> = Written::Answered(Answered {
+        let written: WrittenOf<'_> = Written::Answered(Answered {
             heading: self.heading(),
             answered,
             legs: legs.collect(),
@@ -135,10 +146,10 @@ impl Call {
                 transport: flow.transport,
                 local: flow.local,
                 remote: flow.remote,
-                farewell,
+                farewell: Octets(farewell),
             });
         }
-        let written: Written<&Bridge> = Written::Ringing(Ringing {
+        let written: WrittenOf<'_> = Written::Ringing(Ringing {
             heading: self.heading(),
             legs,
         });
@@ -151,27 +162,29 @@ impl Call {
         stack.outputs.push_back(Output::Write(write));
     }
 
-    fn heading(&self) -> Heading {
+    fn heading(&self) -> HeadingOf<'_> {
         Heading {
             reference: self.reference,
             shard_key: self.shard_key,
-            caller: self.caller.user.clone(),
-            caller_number: self.caller.number.clone(),
-            caller_name: self.caller.name.clone(),
-            dialled: self.dialled.clone(),
-            callee: self.callee.clone(),
+            caller: &self.caller.user,
+            caller_number: &self.caller.number,
+            caller_name: self.caller.name.as_deref(),
+            dialled: &self.dialled,
+            callee: self.callee.as_deref(),
             start: self.start.unix,
-            codec: self.codec.clone(),
-            journal: self.journal.clone(),
+            codec: self.codec.as_deref(),
+            journal: &self.journal,
         }
     }
 }
 
-fn encode(written: &Written<&Bridge>) -> Vec<u8> {
-    let buffer = Vec::with_capacity(2048);
-    let mut buffer = buffer;
+fn encode(written: &WrittenOf<'_>) -> Vec<u8> {
+    let mut buffer = Vec::with_capacity(USUAL_BYTES);
     buffer.push(VERSION);
-    // Writing to memory cannot fail; a state that could not be encoded would be an empty one, which
-    // nothing can be recovered from, and the recovery says so.
-    postcard::to_extend(written, buffer).unwrap_or_default()
+    if packed::append(written, &mut buffer).is_err() {
+        // Writing to memory cannot fail; from an empty state nothing can be recovered, and the recovery
+        // says so.
+        buffer.clear();
+    }
+    buffer
 }

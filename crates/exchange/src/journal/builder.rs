@@ -10,6 +10,7 @@ use fernamt_sip::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
 use super::{Entry, Event, Party};
+use crate::packed::{self, Octets};
 
 /// Most entries of one journal, the note about those left out not counted.
 pub const MAX_ENTRIES: usize = 200;
@@ -32,9 +33,9 @@ pub struct Journal {
     start: UnixTime,
     last: UnixTime,
     first_entries: u16,
-    packed: Vec<u8>,
+    packed: Octets<Vec<u8>>,
     /// The last entries, once the first ones are full; each with its time since the start.
-    tail: VecDeque<Box<[u8]>>,
+    tail: VecDeque<Octets<Box<[u8]>>>,
     left_out: u64,
 }
 
@@ -78,7 +79,7 @@ impl Journal {
             start,
             last: start,
             first_entries: 0,
-            packed: Vec::with_capacity(USUAL_BYTES),
+            packed: Octets(Vec::with_capacity(USUAL_BYTES)),
             tail: VecDeque::new(),
             left_out: 0,
         }
@@ -165,15 +166,15 @@ impl Journal {
     /// The bytes of memory that the journal takes besides itself.
     pub fn memory_bytes(&self) -> usize {
         let each = size_of::<Box<[u8]>>();
-        let tail: usize = self.tail.iter().map(|packed| packed.len()).sum();
-        self.packed.capacity() + self.tail.capacity() * each + tail
+        let tail: usize = self.tail.iter().map(|packed| packed.0.len()).sum();
+        self.packed.0.capacity() + self.tail.capacity() * each + tail
     }
 
     /// The entries, in order. Where some were left out, a note stands in their place.
     pub fn entries(&self) -> Vec<Entry> {
         let mut entries = Vec::with_capacity(self.len() + 1);
         let mut at = self.start;
-        let mut rest = self.packed.as_slice();
+        let mut rest = self.packed.0.as_slice();
         while let Some((entry, behind)) = unpack(at, rest) {
             at = entry.at;
             rest = behind;
@@ -195,38 +196,31 @@ impl Journal {
         let tail = self
             .tail
             .iter()
-            .filter_map(|packed| unpack(self.start, packed));
+            .filter_map(|packed| unpack(self.start, &packed.0));
         entries.extend(tail.map(|(entry, _)| entry));
         entries
-    }
-
-    /// The entries of a journal that is closed.
-    pub fn into_entries(self) -> Vec<Entry> {
-        self.entries()
     }
 
     fn push(&mut self, at: UnixTime, event: Borrowed<'_>) {
         if usize::from(self.first_entries) < FIRST_ENTRIES {
             let since = at.as_micros().saturating_sub(self.last.as_micros());
             // Writing to memory fails for no value there is; and a journal never fails its call.
-            if let Ok(packed) =
-                postcard::to_extend(&(since, event), core::mem::take(&mut self.packed))
-            {
-                self.packed = packed;
+            if packed::append(&(since, event), &mut self.packed.0).is_ok() {
                 self.first_entries += 1;
                 self.last = at;
             }
             return;
         }
         let since = at.as_micros().saturating_sub(self.start.as_micros());
-        let Ok(packed) = postcard::to_extend(&(since, event), Vec::new()) else {
+        let mut packed = Vec::new();
+        if packed::append(&(since, event), &mut packed).is_err() {
             return;
-        };
+        }
         if self.tail.len() >= LAST_ENTRIES {
             self.tail.pop_front();
             self.left_out += 1;
         }
-        self.tail.push_back(packed.into_boxed_slice());
+        self.tail.push_back(Octets(packed.into_boxed_slice()));
     }
 }
 

@@ -164,7 +164,7 @@ fn a_text_is_cut_at_the_limit_and_at_no_half_character() {
     journal.decided(at(0), &"ä".repeat(MAX_TEXT_BYTES));
     journal.decided(at(0), &format!("a{}", "ä".repeat(MAX_TEXT_BYTES)));
     let lengths: Vec<usize> = journal
-        .into_entries()
+        .entries()
         .iter()
         .map(|entry| match &entry.event {
             Event::Decided { why } => why.len(),
@@ -328,7 +328,7 @@ fn hostile() -> Vec<Entry> {
     journal.decided(at(0), evil);
     journal.media(at(0), 1, evil);
     journal.released(at(0), 16, evil);
-    journal.into_entries()
+    journal.entries()
 }
 
 #[test]

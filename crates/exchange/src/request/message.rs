@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use fernamt_sip::builder::RequestBuilder;
-use fernamt_sip::message::{Message, Method, Name};
+use fernamt_sip::message::{KeptMessage, Message, Method, Name};
 use fernamt_sip::name_addr::Quoted;
 use fernamt_sip::transaction::ServerId;
 use fernamt_sip::uri::{EscapedUser, Uri};
@@ -33,7 +33,7 @@ pub(super) struct Sender {
 struct Relay {
     server: ServerId,
     flow: fernamt_sip::transport::Flow,
-    request: Box<[u8]>,
+    request: KeptMessage,
     /// Copies that have no final response.
     pending: usize,
     best: Option<u16>,
@@ -56,7 +56,7 @@ impl Exchange {
         let waiting = Waiting {
             server: place.server,
             flow: place.flow,
-            request: request.bytes().into(),
+            request: KeptMessage::new(request),
             slot: None,
             step: Step::MessageDestination {
                 number: caller.number,
@@ -97,7 +97,7 @@ impl Exchange {
         if pending == 0 {
             return self.respond_to(place, request, 480, |_| {});
         }
-        let request = request.bytes().into();
+        let request = KeptMessage::new(request);
         let relay = Relay {
             server: place.server,
             flow: place.flow,
@@ -142,7 +142,7 @@ impl Exchange {
         let name = name.unwrap_or_default();
         builder.header(
             Name::From,
-            format_args!("{name}<sip:{number}@{public}>;tag={tag}"),
+            format_args!("{name}<sip:{number}@{public}>;tag={}", tag.text()),
         );
         let to = request.to().map_or("", |to| to.uri_text());
         builder.header(Name::To, format_args!("<{to}>"));
@@ -194,13 +194,11 @@ impl Exchange {
             flow: relay.flow,
             slot: None,
         };
-        if let Ok(request) = Message::parse(&relay.request) {
-            let status = match relay.best.unwrap_or(480) {
-                // What a device asks of us is not the sender's business.
-                300..=399 | 401 | 407 | 408 => 480,
-                status => status,
-            };
-            self.respond_to(place, &request, status, |_| {});
-        }
+        let status = match relay.best.unwrap_or(480) {
+            // What a device asks of us is not the sender's business.
+            300..=399 | 401 | 407 | 408 => 480,
+            status => status,
+        };
+        self.respond_to(place, &relay.request.message(), status, |_| {});
     }
 }

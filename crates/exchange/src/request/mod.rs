@@ -6,7 +6,7 @@ mod message;
 mod register;
 pub(crate) mod stateless;
 
-use fernamt_sip::message::{Message, Method, Name};
+use fernamt_sip::message::{KeptMessage, Message, Method, Name};
 use fernamt_sip::transaction::{Refusal, ServerId};
 use fernamt_sip::transport::{Flow, Transport};
 use fernamt_sip::uri::Uri;
@@ -34,7 +34,7 @@ const RETRY_AFTER_SECONDS: u32 = 10;
 pub(crate) struct Waiting {
     pub(crate) server: ServerId,
     pub(crate) flow: Flow,
-    pub(crate) request: Box<[u8]>,
+    pub(crate) request: KeptMessage,
     /// The place in the table of calls that is kept for an INVITE.
     pub(crate) slot: Option<CallSlot>,
     pub(crate) step: Step,
@@ -161,7 +161,7 @@ impl Exchange {
                 return;
             }
         };
-        let request = request.bytes().into();
+        let request = KeptMessage::new(request);
         let waiting = Waiting {
             server,
             flow,
@@ -175,10 +175,8 @@ impl Exchange {
 
     /// The shell has answered what a request waits for.
     pub(crate) fn answered_request(&mut self, waiting: Waiting, answer: Answer) {
-        let bytes = waiting.request;
-        let Ok(request) = Message::parse(&bytes) else {
-            return;
-        };
+        let kept = waiting.request;
+        let request = kept.message();
         let place = Place {
             server: waiting.server,
             flow: waiting.flow,
@@ -238,9 +236,7 @@ impl Exchange {
             slot: waiting.slot,
         };
         self.give_place_up(place);
-        if let Ok(request) = Message::parse(&waiting.request) {
-            self.respond_to(place, &request, 487, |_| {});
-        }
+        self.respond_to(place, &waiting.request.message(), 487, |_| {});
     }
 
     fn give_place_up(&mut self, place: Place) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fernamt_sip::message::{Message, Name};
+use fernamt_sip::message::{KeptMessage, Message, Name};
 
 use super::{Place, Step, Waiting};
 use crate::directory::Device;
@@ -23,7 +23,7 @@ impl Exchange {
                 let waiting = Waiting {
                     server: place.server,
                     flow: place.flow,
-                    request: request.bytes().into(),
+                    request: KeptMessage::new(request),
                     slot: None,
                     step: Step::Bindings,
                 };

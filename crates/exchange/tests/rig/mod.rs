@@ -251,7 +251,7 @@ impl Rig {
             }
             Write::Closed { record, journal } => {
                 self.states.retain(|(known, _)| *known != record.call);
-                self.records.push((*record, journal));
+                self.records.push((*record, journal.entries()));
             }
         }
     }

@@ -9,11 +9,14 @@
 )]
 
 mod addresses;
+mod browsers;
 mod calls;
 mod crash;
 mod hostile;
 mod life;
 mod load;
 mod nat;
+mod release;
+mod secure;
 mod streams;
 mod turn;

@@ -1,22 +1,74 @@
-//! A phone behind a router that translates addresses.
+//! Phones behind a router that translates addresses, with and without ICE.
 
 use fernamt_interop::baresip::{self, BARESIP, Baresip};
 use fernamt_interop::exchange::{Account, Exchange, Setup};
 use fernamt_interop::lab::{Lab, skip};
 use fernamt_interop::network::{EXCHANGE, INSIDE, Nat, OUTSIDE, ROUTER, prefix};
-use fernamt_interop::wait::{SOON, until_true};
+use fernamt_interop::wait::{SOON, until, until_true};
 
-/// A call between a phone behind the router and one outside.
-fn call_through_nat(inside_calls: bool) {
-    let Some(lab) = Lab::with(&[BARESIP]) else {
-        return;
-    };
+/// How long people talk in these tests, at least, and what must be heard of it, in seconds.
+const TALK_SECONDS: f64 = 3.0;
+const HEARD_SECONDS: f64 = 2.0;
+
+/// The tone of the phone behind the router, and of the one outside.
+const INSIDE_HZ: u16 = 700;
+const OUTSIDE_HZ: u16 = 440;
+
+/// What baresip says when it has found a way.
+const ICE_IS_DONE: &str = "connectivity check is complete";
+
+/// How a phone is set up beyond the default.
+#[derive(Clone, Copy, Default)]
+struct Way {
+    /// Finds its way by ICE.
+    ice: bool,
+    /// As a browser does: keys from DTLS and one port, beside ICE.
+    webrtc: bool,
+}
+
+const PLAIN: Way = Way {
+    ice: false,
+    webrtc: false,
+};
+const ICE: Way = Way {
+    ice: true,
+    webrtc: false,
+};
+const WEBRTC: Way = Way {
+    ice: true,
+    webrtc: true,
+};
+
+impl Way {
+    fn device(self) -> &'static [&'static str] {
+        if self.webrtc {
+            &["--media-transport", "webrtc"]
+        } else {
+            &[]
+        }
+    }
+
+    fn apply(self, setup: baresip::Setup) -> baresip::Setup {
+        baresip::Setup {
+            nat: self.ice.then_some("ice"),
+            encryption: self.webrtc.then_some("dtls_srtp"),
+            mux: self.webrtc,
+            ..setup
+        }
+    }
+}
+
+/// An exchange with an address of its own, and the network around it; `None` where none can be made.
+fn street<'lab>(lab: &'lab Lab) -> Option<(Nat, Exchange<'lab>)> {
     let nat = match Nat::build() {
         Ok(nat) => nat,
-        Err(why) => return skip(&format!("no networks can be made here: {why}")),
+        Err(why) => {
+            skip(&format!("no networks can be made here: {why}"));
+            return None;
+        }
     };
     let exchange = Exchange::start_as(
-        &lab,
+        lab,
         Setup {
             addresses: vec![EXCHANGE.into()],
             media: EXCHANGE.into(),
@@ -24,54 +76,156 @@ fn call_through_nat(inside_calls: bool) {
             ..Setup::default()
         },
     );
-    let phone = |account: &Account, tone_hz, address: std::net::Ipv4Addr, namespace: &str| {
-        let setup = baresip::Setup {
-            address: address.into(),
-            namespace: Some(namespace.to_owned()),
-            ..baresip::Setup::new(account, exchange.sip(), tone_hz)
-        };
-        Baresip::start_as(&lab, &setup)
+    Some((nat, exchange))
+}
+
+fn phone_inside(
+    lab: &Lab,
+    nat: &Nat,
+    exchange: &Exchange<'_>,
+    whose: &Account,
+    way: Way,
+) -> Baresip {
+    let setup = baresip::Setup {
+        address: INSIDE.into(),
+        namespace: Some(nat.inside.clone()),
+        ..baresip::Setup::new(whose, exchange.sip(), INSIDE_HZ)
     };
-    let (ines, otto) = (exchange.add_device("ines"), exchange.add_device("otto"));
-    let mut inside = phone(&ines, 700, INSIDE, &nat.inside);
-    let mut outside = phone(&otto, 440, OUTSIDE, &nat.outside);
+    let phone = Baresip::start_as(lab, &way.apply(setup));
     let all = exchange.ask_json(&["registrations"]);
     let binding = all
         .as_array()
-        .and_then(|all| all.iter().find(|it| it["user"] == "ines"));
-    let received = binding.expect("ines is registered")["received"].to_string();
+        .and_then(|all| all.iter().find(|it| it["user"] == whose.user.as_str()));
+    let received = binding.expect("it is registered")["received"].to_string();
     assert!(
         received.contains(&ROUTER.to_string()),
         "no NAT in between: {received}"
     );
+    phone
+}
 
-    let (calling, answering, whom) = if inside_calls {
-        (&mut inside, &mut outside, "otto")
+fn phone_outside(
+    lab: &Lab,
+    nat: &Nat,
+    exchange: &Exchange<'_>,
+    whose: &Account,
+    way: Way,
+) -> Baresip {
+    let setup = baresip::Setup {
+        address: OUTSIDE.into(),
+        namespace: Some(nat.outside.clone()),
+        ..baresip::Setup::new(whose, exchange.sip(), OUTSIDE_HZ)
+    };
+    Baresip::start_as(lab, &way.apply(setup))
+}
+
+/// Lets the talk go on for its time, as the exchange measures it.
+fn talk(exchange: &Exchange<'_>) {
+    let duration = || exchange.ask_json(&["calls"])[0]["duration"].as_f64();
+    let begin = until("the call to begin", SOON, duration);
+    until_true("the talk to have its length", SOON, || {
+        duration().is_some_and(|seconds| seconds >= begin + TALK_SECONDS)
+    });
+}
+
+/// A call between a phone behind the router and one outside.
+fn call_through_nat(inside_calls: bool, way_inside: Way, way_outside: Way) {
+    let Some(lab) = Lab::with(&[BARESIP]) else {
+        return;
+    };
+    let Some((nat, exchange)) = street(&lab) else {
+        return;
+    };
+    let ines = exchange.add_device_with("ines", way_inside.device());
+    let otto = exchange.add_device_with("otto", way_outside.device());
+    let mut inside = phone_inside(&lab, &nat, &exchange, &ines, way_inside);
+    let mut outside = phone_outside(&lab, &nat, &exchange, &otto, way_outside);
+    let (calling, whom) = if inside_calls {
+        (&mut inside, "otto")
     } else {
-        (&mut outside, &mut inside, "ines")
+        (&mut outside, "ines")
     };
     calling.dial(whom);
     calling.wait_event("CALL_ESTABLISHED");
-    until_true("three seconds of talk", SOON, || {
-        exchange.ask_json(&["calls"])[0]["duration"]
-            .as_f64()
-            .is_some_and(|seconds| seconds >= 3.0)
-    });
-    answering.hang_up();
-    calling.wait_event("CALL_CLOSED");
+    for (phone, way, calls) in [
+        (&inside, way_inside, inside_calls),
+        (&outside, way_outside, !inside_calls),
+    ] {
+        // The exchange checks the way to a phone that calls with ICE, and to one of which it knows
+        // that it wants that.
+        if way.ice && (calls || way.webrtc) {
+            until_true("connectivity checks to succeed", SOON, || {
+                phone.said().contains(ICE_IS_DONE)
+            });
+        }
+    }
+    talk(&exchange);
+    inside.hang_up();
+    outside.wait_event("CALL_CLOSED");
     let record = &exchange.wait_records(1)[0];
-    assert_eq!((record.cause, record.released_by.as_str()), (16, "callee"));
-    inside.quit_and(|heard| heard.assert_tone(440, 2.0));
-    outside.quit_and(|heard| heard.assert_tone(700, 2.0));
+    let released_by = if inside_calls { "caller" } else { "callee" };
+    assert_eq!(
+        (record.cause, record.released_by.as_str()),
+        (16, released_by)
+    );
+    inside.quit_and(|heard| heard.assert_tone(OUTSIDE_HZ, HEARD_SECONDS));
+    outside.quit_and(|heard| heard.assert_tone(INSIDE_HZ, HEARD_SECONDS));
     exchange.finish();
 }
 
 #[test]
 fn a_phone_behind_nat_calls_one_outside_and_both_hear_each_other() {
-    call_through_nat(true);
+    call_through_nat(true, PLAIN, PLAIN);
 }
 
 #[test]
 fn a_phone_behind_nat_is_called_from_outside_and_both_hear_each_other() {
-    call_through_nat(false);
+    call_through_nat(false, PLAIN, PLAIN);
+}
+
+#[test]
+fn a_baresip_with_ice_behind_nat_calls_one_without() {
+    call_through_nat(true, ICE, PLAIN);
+}
+
+#[test]
+fn a_baresip_with_ice_behind_nat_is_called_by_one_without() {
+    call_through_nat(false, ICE, PLAIN);
+}
+
+#[test]
+fn a_baresip_with_ice_calls_one_with_ice_behind_nat() {
+    call_through_nat(false, ICE, ICE);
+}
+
+#[test]
+fn a_baresip_with_ice_and_dtls_behind_nat_calls_one_without() {
+    call_through_nat(true, WEBRTC, PLAIN);
+}
+
+#[test]
+fn a_baresip_with_ice_and_dtls_behind_nat_is_called_by_one_without() {
+    call_through_nat(false, WEBRTC, PLAIN);
+}
+
+#[test]
+fn a_baresip_with_ice_behind_nat_hears_its_echo() {
+    let Some(lab) = Lab::with(&[BARESIP]) else {
+        return;
+    };
+    let Some((nat, exchange)) = street(&lab) else {
+        return;
+    };
+    let ines = exchange.add_device("ines");
+    let mut phone = phone_inside(&lab, &nat, &exchange, &ines, ICE);
+    phone.dial("*43");
+    phone.wait_event("CALL_ESTABLISHED");
+    until_true("connectivity checks to succeed", SOON, || {
+        phone.said().contains(ICE_IS_DONE)
+    });
+    talk(&exchange);
+    phone.hang_up();
+    exchange.wait_records(1);
+    phone.quit_and(|heard| heard.assert_tone(INSIDE_HZ, HEARD_SECONDS));
+    exchange.finish();
 }

@@ -36,7 +36,7 @@ pub struct NodeConfig {
     pub data: PathBuf,
     /// How much is logged: `error`, `warn`, `info`, `debug` or `trace`.
     pub log: String,
-    /// How many shards, each with a thread; `None`: one per core.
+    /// How many shards, each with a thread; `None`: one for two cores.
     pub shards: Option<usize>,
     /// What is listened on.
     pub listen: ListenConfig,

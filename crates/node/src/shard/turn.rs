@@ -23,7 +23,7 @@ use crate::transport::udp::{ReceiveBatch, Socket, stun};
 
 /// Under load a shard rests this long after a turn before it looks again: what has come by then is
 /// handled in one turn with one set of system calls. Nobody hears a delay of this size in signalling.
-const GATHER: Duration = Duration::from_micros(2000);
+const GATHER: Duration = Duration::from_micros(4000);
 
 /// The longest sleep, so that a clock that was set or a lost wake-up never matters for long.
 const LONGEST_SLEEP: Duration = Duration::from_secs(10);

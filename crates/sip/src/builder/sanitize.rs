@@ -6,10 +6,12 @@ use crate::message::Method;
 use crate::text;
 
 /// Takes text for the value of a header field; control characters become spaces.
-pub(super) struct SafeText<'b>(pub(super) &'b mut Vec<u8>);
+#[derive(Debug)]
+pub struct SafeText<'b>(pub(super) &'b mut Vec<u8>);
 
 impl SafeText<'_> {
-    pub(super) fn push(&mut self, value: &str) {
+    /// Takes a piece of text.
+    pub fn push(&mut self, value: &str) {
         let bytes = value.as_bytes();
         if text::count_controls(bytes) == 0 {
             self.0.extend_from_slice(bytes);
@@ -17,6 +19,11 @@ impl SafeText<'_> {
             let safe = |byte: &u8| if text::is_control(*byte) { b' ' } else { *byte };
             self.0.extend(bytes.iter().map(safe));
         }
+    }
+
+    /// Takes what is known to have no control character.
+    pub(super) fn push_checked(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
     }
 }
 

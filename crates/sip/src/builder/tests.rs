@@ -138,7 +138,7 @@ fn header_smuggling() {
     RequestBuilder::new(&mut out, Method::Other(evil), evil)
         .via(Transport::Udp, evil, evil, false)
         .header(Name::Subject, evil)
-        .header(Name::From, Quoted(evil))
+        .header(Name::From, Shown(Quoted(evil)))
         .header_raw(evil, "v")
         .header_raw("X-A: b\r\nX-Asserted", "v")
         .header_raw("", "v")

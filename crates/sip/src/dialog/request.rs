@@ -67,18 +67,18 @@ impl Dialog {
             request.header(Name::Route, route);
         }
         if let Some(target) = way.last_route {
-            request.header(Name::Route, format_args!("<{target}>"));
+            request.header(Name::Route, ["<", target, ">"]);
         }
         for (name, party) in [(Name::From, &self.local), (Name::To, &self.remote)] {
             let (uri, tag) = (&party.uri, &party.tag);
             if tag.is_empty() {
-                request.header(name, format_args!("<{uri}>"));
+                request.header(name, ["<", uri, ">"]);
             } else {
-                request.header(name, format_args!("<{uri}>;tag={tag}"));
+                request.header(name, ["<", uri, ">;tag=", tag]);
             }
         }
         request.header(Name::CallId, &self.call_id);
-        request.header(Name::CSeq, format_args!("{cseq} {method}"));
+        request.header(Name::CSeq, (cseq, [" ", method.as_str()]));
         request
     }
 

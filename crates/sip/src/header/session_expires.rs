@@ -61,14 +61,20 @@ fn seconds_with_params(value: &str) -> Option<(u32, Params<'_>)> {
         .then_some((delta_seconds(text::trim(seconds))?, params))
 }
 
-impl fmt::Display for SessionExpires {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let refresher = match self.refresher {
+impl SessionExpires {
+    /// What stands behind the seconds.
+    pub(crate) const fn refresher_parameter(&self) -> &'static str {
+        match self.refresher {
             None => "",
             Some(Refresher::Uac) => ";refresher=uac",
             Some(Refresher::Uas) => ";refresher=uas",
-        };
-        write!(formatter, "{}{refresher}", self.seconds)
+        }
+    }
+}
+
+impl fmt::Display for SessionExpires {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}{}", self.seconds, self.refresher_parameter())
     }
 }
 

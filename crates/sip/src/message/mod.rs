@@ -7,6 +7,7 @@
 pub mod authorization;
 mod error;
 mod header;
+mod kept;
 pub(crate) mod lines;
 mod list;
 mod method;
@@ -20,6 +21,7 @@ use core::fmt;
 
 pub use error::{HeaderError, ParseError, ParseErrorKind};
 pub use header::{Header, Headers};
+pub use kept::KeptMessage;
 pub use list::{Elements, List, Values};
 pub use method::Method;
 pub use name::Name;
@@ -51,7 +53,7 @@ pub enum StartLine<'a> {
 /// Where one header field lies in the header section.
 ///
 /// Sixteen bits reach everywhere in a message of [`crate::limits::MAX_MESSAGE_BYTES`].
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Field {
     name: Name,
     name_length: u8,

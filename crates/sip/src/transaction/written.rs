@@ -37,7 +37,7 @@ fn write(
     }
     request.copy(invite, Name::CallId);
     if let Ok(cseq) = invite.cseq() {
-        request.header(Name::CSeq, format_args!("{} {method}", cseq.number));
+        request.header(Name::CSeq, (cseq.number, [" ", method.as_str()]));
     }
     if let Some(reason) = reason {
         request.header(Name::Reason, reason);

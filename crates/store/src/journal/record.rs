@@ -1,7 +1,7 @@
 //! What a record of the journal of calls means: the state of a call, or its end.
 
 use fernamt_charging::{CallRecord, CallReference};
-use fernamt_exchange::journal::Entry;
+use fernamt_exchange::journal::Journal;
 
 use crate::payload::{self, Undecodable};
 use crate::records::call::ClosedCall;
@@ -36,7 +36,7 @@ pub(super) fn push_state(call: CallReference, state: &[u8], buffer: &mut Vec<u8>
 /// into `limit` bytes.
 pub(super) fn push_closed(
     record: &CallRecord,
-    entries: &[Entry],
+    course: &Journal,
     limit: usize,
     buffer: &mut Vec<u8>,
 ) {
@@ -54,9 +54,9 @@ pub(super) fn push_closed(
         place.copy_from_slice(&(length as u32).to_le_bytes());
     }
     let entries_at = buffer.len();
-    let encoded = payload::encode(entries, buffer);
+    let encoded = payload::encode_course(course, buffer);
     if encoded.is_err() || buffer.len() - start > limit {
-        tracing::warn!(call = %record.call, entries = entries.len(), "the course of a call is too long to be kept");
+        tracing::warn!(call = %record.call, entries = course.len(), "the course of a call is too long to be kept");
         buffer.truncate(entries_at);
         buffer.extend_from_slice(&NO_ENTRIES);
     }

@@ -189,7 +189,7 @@ fn early_dialog<'o>(
         Some(index) => index,
         None if outgoing.early.len() >= MAX_EARLY_DIALOGS => return None,
         None => {
-            let invite = Message::parse(outgoing.sent.as_deref()?).ok()?;
+            let invite = outgoing.sent.as_deref()?.message();
             let dialog = Dialog::from_response(&invite, response, is_over_tls).ok()?;
             outgoing.early.push(Early {
                 dialog,

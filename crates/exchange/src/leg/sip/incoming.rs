@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use fernamt_sip::builder::ResponseBuilder;
+use fernamt_sip::builder::{ResponseBuilder, Shown};
 use fernamt_sip::dialog::Dialog;
-use fernamt_sip::message::{Message, Name};
+use fernamt_sip::message::{KeptMessage, Message, Name};
 use fernamt_sip::transaction::ServerId;
 use fernamt_sip::transport::Flow;
 
@@ -29,7 +29,7 @@ const MAX_WAITING: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Incoming {
     server: ServerId,
-    request: Box<[u8]>,
+    request: Arc<KeptMessage>,
     /// The INVITE carried an offer.
     offered: bool,
     hops: u8,
@@ -49,6 +49,8 @@ pub(crate) struct Incoming {
 #[derive(Debug)]
 struct Prepared {
     bytes: Arc<[u8]>,
+    /// How much of it is its body.
+    body_bytes: usize,
     remote: SocketAddr,
     own_offer: bool,
 }
@@ -112,7 +114,7 @@ impl SipLeg {
         let first_rseq = u32::try_from(stack.random_between(1, 1 << 16)).unwrap_or(1);
         let incoming = Incoming {
             server,
-            request: invite.bytes().into(),
+            request: Arc::new(KeptMessage::new(invite)),
             offered: invite.has_content_type(super::write::SDP) && !invite.body().is_empty(),
             hops: invite.max_forwards().ok().flatten().unwrap_or(DEFAULT_HOPS),
             reliable_required: invite.require().has_option("100rel"),
@@ -146,8 +148,9 @@ impl SipLeg {
         let Phase::Incoming(incoming) = &self.phase else {
             return None;
         };
-        let request = Message::parse(&incoming.request).ok()?;
-        incoming.offered.then(|| request.body().into())
+        incoming
+            .offered
+            .then(|| incoming.request.message().body().into())
     }
 
     /// Whether the INVITE carried an offer.
@@ -209,10 +212,8 @@ impl SipLeg {
             incoming.agreed |= described;
             incoming.own_offer |= progress.offer;
         }
-        let (server, request) = (incoming.server, incoming.request.clone());
-        let Ok(request) = Message::parse(&request) else {
-            return;
-        };
+        let (server, kept) = (incoming.server, Arc::clone(&incoming.request));
+        let request = kept.message();
         let reply = Reply {
             status,
             body: progress.description.as_deref(),
@@ -238,10 +239,8 @@ impl SipLeg {
             // What an unreliable response said counts only when the 2xx says it again.
             self.described.clone().filter(|_| !incoming.agreed)
         });
-        let request = incoming.request.clone();
-        let Ok(request) = Message::parse(&request) else {
-            return;
-        };
+        let kept = Arc::clone(&incoming.request);
+        let request = kept.message();
         self.agree_on_session_as_server(cx.stack, &request);
         let session = self.session_in_response();
         let reply = Reply {
@@ -256,6 +255,7 @@ impl SipLeg {
         };
         incoming.prepared = Some(Prepared {
             bytes,
+            body_bytes: description.as_ref().map_or(0, |body| body.len()),
             remote,
             own_offer,
         });
@@ -290,7 +290,8 @@ impl SipLeg {
             return;
         };
         let server = incoming.server;
-        let body = Message::parse(&prepared.bytes).map_or(&[][..], |answer| answer.body());
+        let body_start = prepared.bytes.len().saturating_sub(prepared.body_bytes);
+        let body = prepared.bytes.get(body_start..).unwrap_or_default();
         cx.sent(self.id, "200 OK", body);
         let now = cx.stack.now.time;
         // A transaction that is over has nobody left who waits for this.
@@ -320,17 +321,16 @@ impl SipLeg {
             return self.release(cx, rejection.cause, false);
         };
         let server = incoming.server;
-        let request = std::mem::take(&mut incoming.request);
+        let kept = Arc::clone(&incoming.request);
         let status = rejection.status.unwrap_or_else(|| rejection.cause.status());
-        if let Ok(request) = Message::parse(&request) {
-            let reason = rejection.cause.reason();
-            self.respond(cx, server, &request, &Reply::status(status), |builder| {
-                builder.header(Name::Reason, reason);
-                if let Some(retry_after) = retry_after {
-                    builder.header(Name::RetryAfter, retry_after.as_secs());
-                }
-            });
-        }
+        let reason = rejection.cause.reason();
+        let reply = Reply::status(status);
+        self.respond(cx, server, &kept.message(), &reply, |builder| {
+            builder.header(Name::Reason, Shown(reason));
+            if let Some(retry_after) = retry_after {
+                builder.header(Name::RetryAfter, retry_after.as_secs());
+            }
+        });
         self.finish(cx);
     }
 
@@ -341,10 +341,8 @@ impl SipLeg {
             return;
         };
         let server = incoming.server;
-        let request = std::mem::take(&mut incoming.request);
-        if let Ok(request) = Message::parse(&request) {
-            self.respond(cx, server, &request, &Reply::status(487), |_| {});
-        }
+        let kept = Arc::clone(&incoming.request);
+        self.respond(cx, server, &kept.message(), &Reply::status(487), |_| {});
         let cause = Cause::of_message(cancel).unwrap_or(Cause::NORMAL_CLEARING);
         self.leave(
             cx,
@@ -471,7 +469,7 @@ impl SipLeg {
         let Phase::Incoming(incoming) = &self.phase else {
             return None;
         };
-        let request = Message::parse(&incoming.request).ok()?;
+        let request = incoming.request.message();
         let mut bytes = Vec::with_capacity(512);
         let tag = Tag(self.tag).text();
         let source = Some(self.flow.remote);

@@ -1,6 +1,6 @@
 //! INFO and MESSAGE inside a dialog: passed on as they are, with the other party's reply.
 
-use fernamt_sip::message::{Message, Method, Name};
+use fernamt_sip::message::{KeptMessage, Message, Method, Name};
 use fernamt_sip::transaction::ServerId;
 
 use super::transaction_use::{Purpose, TransactionUse};
@@ -16,7 +16,7 @@ const MAX_PENDING: usize = 8;
 pub(super) struct PendingInformation {
     reply: ReplyToken,
     server: ServerId,
-    request: Box<[u8]>,
+    request: KeptMessage,
 }
 
 impl SipLeg {
@@ -43,7 +43,7 @@ impl SipLeg {
             package: request.value_of("Info-Package").map(Into::into),
             body: request.body().into(),
         };
-        let request = request.bytes().into();
+        let request = KeptMessage::new(request);
         self.informations.push(PendingInformation {
             reply,
             server,
@@ -56,9 +56,8 @@ impl SipLeg {
     /// Everything that waits for a reply gets this one.
     pub(super) fn reply_to_all(&mut self, cx: &mut Context<'_>, status: u16) {
         for pending in std::mem::take(&mut self.informations) {
-            if let Ok(request) = Message::parse(&pending.request) {
-                self.respond(cx, pending.server, &request, &Reply::status(status), |_| {});
-            }
+            let request = pending.request.message();
+            self.respond(cx, pending.server, &request, &Reply::status(status), |_| {});
         }
     }
 
@@ -75,9 +74,8 @@ impl SipLeg {
             .position(|pending| pending.reply == reply);
         let Some(found) = found else { return };
         let pending = self.informations.swap_remove(found);
-        if let Ok(request) = Message::parse(&pending.request) {
-            self.respond(cx, pending.server, &request, &Reply::status(status), |_| {});
-        }
+        let request = pending.request.message();
+        self.respond(cx, pending.server, &request, &Reply::status(status), |_| {});
     }
 
     /// Passes something on to the peer.

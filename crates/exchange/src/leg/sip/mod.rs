@@ -34,7 +34,7 @@ pub(crate) use outgoing::Outgoing;
 pub(crate) use release::let_go;
 use session::Session;
 pub(crate) use session::policy;
-pub(crate) use state::SipLegState;
+pub(crate) use state::{SipLegState, SipLegStateOf};
 use unconfirmed::Unconfirmed;
 pub(crate) use write::{ALLOWED, Branch, Tag, parse_tag};
 

@@ -3,7 +3,9 @@
 
 use core::time::Duration;
 
-use fernamt_sip::message::{Message, Method, Name};
+use std::sync::Arc;
+
+use fernamt_sip::message::{KeptMessage, Message, Method, Name};
 use fernamt_sip::timer::TimerId;
 use fernamt_sip::transaction::{ClientId, ServerId};
 
@@ -17,7 +19,7 @@ use crate::stack::Alarm;
 #[derive(Debug)]
 pub(super) struct AskedOffer {
     server: ServerId,
-    request: Box<[u8]>,
+    request: Arc<KeptMessage>,
     /// A re-INVITE whose 2xx has been sent and which waits for its ACK.
     awaiting_ack: Option<AwaitedAck>,
 }
@@ -82,7 +84,7 @@ impl SipLeg {
         }
         self.asked = Some(AskedOffer {
             server,
-            request: request.bytes().into(),
+            request: Arc::new(KeptMessage::new(request)),
             awaiting_ack: None,
         });
         let description = described.then(|| body.into());
@@ -100,10 +102,8 @@ impl SipLeg {
             return;
         }
         let server = asked.server;
-        let bytes = std::mem::take(&mut asked.request);
-        let Ok(request) = Message::parse(&bytes) else {
-            return;
-        };
+        let kept = Arc::clone(&asked.request);
+        let request = kept.message();
         if request.method() == Method::Invite {
             let own_offer = request.body().is_empty();
             asked.awaiting_ack = Some(AwaitedAck { own_offer });
@@ -135,9 +135,7 @@ impl SipLeg {
         let Some(asked) = self.asked.take() else {
             return;
         };
-        let Ok(request) = Message::parse(&asked.request) else {
-            return;
-        };
+        let request = asked.request.message();
         let seconds = cx.stack.random_between(1, 10);
         self.respond(
             cx,

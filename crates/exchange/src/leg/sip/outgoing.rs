@@ -5,10 +5,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use fernamt_sip::builder::RequestBuilder;
+use fernamt_sip::builder::{RequestBuilder, Shown};
 use fernamt_sip::dialog::session_timer::SessionTimerOffer;
 use fernamt_sip::dialog::{Dialog, DialogError};
-use fernamt_sip::message::{Message, Method, Name};
+use fernamt_sip::message::{KeptMessage, Message, Method, Name};
 use fernamt_sip::name_addr::Quoted;
 use fernamt_sip::transaction::{Cancelling, ClientId};
 use fernamt_sip::transport::{Flow, Transport};
@@ -52,7 +52,7 @@ pub(crate) struct Outgoing {
     pub(super) targets: VecDeque<Target>,
     pub(super) request: Option<Request>,
     /// The INVITE as it was sent.
-    pub(super) sent: Option<Arc<[u8]>>,
+    pub(super) sent: Option<Arc<KeptMessage>>,
     pub(super) client: Option<ClientId>,
     pub(super) cseq: u32,
     pub(super) early: Vec<Early>,
@@ -217,7 +217,7 @@ impl SipLeg {
         let Phase::Outgoing(outgoing) = &mut self.phase else {
             return;
         };
-        outgoing.sent = Some(invite);
+        outgoing.sent = KeptMessage::parse(invite).ok().map(Arc::new);
         let offer = outgoing
             .request
             .as_ref()
@@ -252,26 +252,16 @@ impl SipLeg {
             builder.header(Name::Route, path);
         }
         builder.header(Name::MaxForwards, request.hops);
-        let number = EscapedUser(&request.caller_number);
-        let tag = Tag(self.tag);
+        let number = Shown(EscapedUser(&request.caller_number));
+        let domain = ["@", &*public, ">;tag="];
+        let uri_and_tag = (("<sip:", number), (domain, Tag(self.tag)));
         match &request.caller_name {
-            Some(name) => {
-                let name = Quoted(name);
-                builder.header(
-                    Name::From,
-                    format_args!("{name} <sip:{number}@{public}>;tag={tag}"),
-                );
-            }
-            None => {
-                builder.header(
-                    Name::From,
-                    format_args!("<sip:{number}@{public}>;tag={tag}"),
-                );
-            }
-        }
-        builder.header(Name::To, format_args!("<{}>", without_params(uri)));
+            Some(name) => builder.header(Name::From, ((Shown(Quoted(name)), " "), uri_and_tag)),
+            None => builder.header(Name::From, uri_and_tag),
+        };
+        builder.header(Name::To, ["<", without_params(uri), ">"]);
         builder.header(Name::CallId, &self.call_id);
-        builder.header(Name::CSeq, format_args!("{} INVITE", outgoing.cseq));
+        builder.header(Name::CSeq, (outgoing.cseq, [" INVITE"]));
         builder.header(Name::Contact, &contact);
         builder.header(Name::Allow, ALLOWED);
         let supported = if request.reliable_progress {
@@ -333,7 +323,7 @@ impl SipLeg {
             .as_ref()
             .is_some_and(|request| request.description.is_some());
         let is_over_tls = self.flow.transport.is_secure();
-        let sent = outgoing.sent.clone().unwrap_or_default();
+        let sent = outgoing.sent.clone();
         let remote_tag = response.to().ok().and_then(|to| to.tag()).unwrap_or("");
         let early = outgoing
             .early
@@ -342,9 +332,9 @@ impl SipLeg {
         let known = early.map(|index| outgoing.early.swap_remove(index).dialog);
         let made = match known {
             Some(mut dialog) => dialog.confirm_by(response).map(|()| dialog),
-            None => Message::parse(&sent)
-                .map_err(|_| DialogError::NoDialog)
-                .and_then(|invite| Dialog::from_response(&invite, response, is_over_tls)),
+            None => sent
+                .ok_or(DialogError::NoDialog)
+                .and_then(|invite| Dialog::from_response(&invite.message(), response, is_over_tls)),
         };
         let Ok(dialog) = made else {
             return self.rejected(cx, Cause::PROTOCOL_ERROR, Some(502));
@@ -449,7 +439,7 @@ impl SipLeg {
         let Phase::Outgoing(outgoing) = &self.phase else {
             return None;
         };
-        let invite = Message::parse(outgoing.sent.as_deref()?).ok()?;
+        let invite = outgoing.sent.as_deref()?.message();
         let mut bytes = Vec::with_capacity(512);
         let mut builder = RequestBuilder::new(
             &mut bytes,
@@ -459,7 +449,7 @@ impl SipLeg {
         for name in [Name::Via, Name::Route, Name::From, Name::To, Name::CallId] {
             builder.copy(&invite, name);
         }
-        builder.header(Name::CSeq, format_args!("{} CANCEL", outgoing.cseq));
+        builder.header(Name::CSeq, (outgoing.cseq, [" CANCEL"]));
         builder.header(Name::MaxForwards, 70).finish();
         Some(bytes)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fernamt_sip::builder::RequestBuilder;
+use fernamt_sip::builder::{RequestBuilder, Shown};
 use fernamt_sip::dialog::Dialog;
 use fernamt_sip::message::{Message, Method, Name};
 use fernamt_sip::transaction::ServerId;
@@ -81,7 +81,7 @@ impl SipLeg {
     pub(super) fn say_bye(&mut self, cx: &mut Context<'_>, cause: Cause) {
         let reason = cause.reason();
         self.request_in_dialog(cx, Method::Bye, TransactionUse::Nobody, None, |builder| {
-            builder.header(Name::Reason, reason);
+            builder.header(Name::Reason, Shown(reason));
         });
     }
 

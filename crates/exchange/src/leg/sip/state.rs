@@ -9,43 +9,48 @@ use fernamt_sip::transport::{Flow, Transport};
 use serde::{Deserialize, Serialize};
 
 use super::{Abilities, Phase, SipLeg};
-use crate::leg::{Description, LegId};
+use crate::leg::LegId;
+use crate::packed::Octets;
 use crate::stack::Stack;
 
-/// What of a leg survives a restart: everything but transactions and timers, which begin anew.
+/// What of a leg survives a restart: everything but transactions and timers, which begin anew. Its
+/// text `T`, dialog `D` and bytes `B` are borrowed while it is written, and owned when it has been read.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct SipLegState {
+pub(crate) struct SipLegState<T = Box<str>, D = Box<Dialog>, B = Octets<Box<[u8]>>> {
     tag: u64,
-    call_id: Box<str>,
+    call_id: T,
     transport: Transport,
     local: SocketAddr,
     remote: SocketAddr,
     abilities: Abilities,
-    dialog: Option<Box<Dialog>>,
+    dialog: Option<D>,
     session: Option<SessionTimer>,
-    described: Option<Description>,
+    described: Option<B>,
     /// The 2xx that had been written when this was, and where it goes: the caller may not have got
     /// it.
-    answer: Option<(SocketAddr, Vec<u8>)>,
+    answer: Option<(SocketAddr, B)>,
 }
+
+/// The state of a leg while it is written.
+pub(crate) type SipLegStateOf<'l> = SipLegState<&'l str, &'l Dialog, Octets<&'l [u8]>>;
 
 impl SipLeg {
     /// The leg as it would go on after a restart.
-    pub(crate) fn state(&self) -> SipLegState {
+    pub(crate) fn state(&self) -> SipLegStateOf<'_> {
         let session = self.session.as_ref();
         SipLegState {
             tag: self.tag,
-            call_id: self.call_id.clone(),
+            call_id: &self.call_id,
             transport: self.flow.transport,
             local: self.flow.local,
             remote: self.flow.remote,
             abilities: self.abilities,
-            dialog: self.dialog.clone(),
+            dialog: self.dialog.as_deref(),
             session: session.map(|session| session.agreed),
-            described: self.described.clone(),
+            described: self.described.as_deref().map(Octets),
             answer: self
                 .prepared_answer()
-                .map(|(remote, bytes)| (remote, bytes.to_vec())),
+                .map(|(remote, bytes)| (remote, Octets(bytes))),
         }
     }
 
@@ -89,13 +94,13 @@ impl SipLeg {
             asked: None,
             own: None,
             session: None,
-            described: state.described,
+            described: state.described.map(|described| described.0),
             informations: Vec::new(),
             unconfirmed: None,
             answered: true,
         };
         if let Some((remote, bytes)) = state.answer {
-            leg.resume_answer(stack, remote, bytes);
+            leg.resume_answer(stack, remote, bytes.0);
         }
         if let Some(agreed) = state.session {
             leg.resume_session(stack, agreed);

@@ -32,7 +32,12 @@ pub(super) struct Unconfirmed {
 impl SipLeg {
     /// Sends the 2xx that was written down, and goes on with it until it is acknowledged. A caller
     /// that has it already acknowledges it once more.
-    pub(super) fn resume_answer(&mut self, stack: &mut Stack, remote: SocketAddr, bytes: Vec<u8>) {
+    pub(super) fn resume_answer(
+        &mut self,
+        stack: &mut Stack,
+        remote: SocketAddr,
+        bytes: Box<[u8]>,
+    ) {
         self.unconfirmed = Some(Unconfirmed {
             remote,
             bytes: bytes.into(),

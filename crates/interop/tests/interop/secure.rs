@@ -1,0 +1,327 @@
+//! Encrypted calls: phones that others wrote use SRTP with keys from the session description or from
+//! DTLS, and talk to phones that know nothing of it. A listener on the wire understands nothing.
+
+use fernamt_interop::baresip::{self, BARESIP, Baresip};
+use fernamt_interop::capture::{Capture, Listener, TCPDUMP};
+use fernamt_interop::exchange::{Account, Exchange};
+use fernamt_interop::lab::Lab;
+use fernamt_interop::linphone::{self, LINPHONE, Linphone};
+use fernamt_interop::wait::{SOON, until, until_true};
+
+/// How long people talk in these tests, at least, and what must be heard of it, in seconds.
+const TALK_SECONDS: f64 = 3.0;
+const HEARD_SECONDS: f64 = 2.0;
+
+/// The tone of the phone that encrypts, and of the one that does not.
+const SECRET_HZ: u16 = 700;
+const PLAIN_HZ: u16 = 440;
+
+/// What baresip reports when it has keys.
+const ENCRYPTED: &str = "CALL_MENC";
+
+/// A way in which a baresip encrypts.
+struct Way {
+    /// As baresip calls it.
+    encryption: &'static str,
+    /// What carries its signalling.
+    transport: &'static str,
+    /// Whether RTP and RTCP share a port.
+    mux: bool,
+    /// What its record says, beyond the default.
+    device: &'static [&'static str],
+    /// What baresip says when it encrypts.
+    proof: &'static str,
+}
+
+/// Keys in the session description, where both sides may do without.
+const SDES: Way = Way {
+    encryption: "srtp",
+    transport: "udp",
+    mux: false,
+    device: &[],
+    proof: "SRTP is Enabled",
+};
+
+/// The same, where nobody may do without and nobody reads the keys on the way.
+const SDES_BY_TLS: Way = Way {
+    encryption: "srtp-mand",
+    transport: "tls",
+    ..SDES
+};
+
+/// Keys from a handshake, with two ports.
+const DTLS: Way = Way {
+    encryption: "dtls_srtp",
+    transport: "tls",
+    mux: false,
+    device: &["--media-transport", "dtls"],
+    proof: "DTLS-SRTP complete",
+};
+
+/// The same with one port.
+const DTLS_ON_ONE_PORT: Way = Way { mux: true, ..DTLS };
+
+impl Way {
+    fn phone(&self, lab: &Lab, exchange: &Exchange<'_>, account: &Account) -> Baresip {
+        let server = match self.transport {
+            "tls" => exchange.tls(),
+            _ => exchange.sip(),
+        };
+        let setup = baresip::Setup {
+            encryption: Some(self.encryption),
+            transport: self.transport,
+            mux: self.mux,
+            authority: (self.transport == "tls").then(|| exchange.certificate()),
+            ..baresip::Setup::new(account, server, SECRET_HZ)
+        };
+        Baresip::start_as(lab, &setup)
+    }
+
+    #[track_caller]
+    fn assert_used_by(&self, phone: &Baresip) {
+        let said = phone.said();
+        assert!(said.contains(self.proof), "it has not encrypted: {said}");
+    }
+}
+
+/// Lets the talk go on for its time, as the exchange measures it.
+fn talk(exchange: &Exchange<'_>) {
+    let duration = || exchange.ask_json(&["calls"])[0]["duration"].as_f64();
+    let begin = until("the call to begin", SOON, duration);
+    until_true("the talk to have its length", SOON, || {
+        duration().is_some_and(|seconds| seconds >= begin + TALK_SECONDS)
+    });
+}
+
+/// A phone that encrypts and one that does not talk through the exchange.
+fn call_with(way: &Way, encrypting_calls: bool) {
+    let Some(lab) = Lab::with(&[BARESIP]) else {
+        return;
+    };
+    let exchange = Exchange::start(&lab);
+    let sara = exchange.add_device_with("sara", way.device);
+    let paul = exchange.add_device("paul");
+    let mut encrypting = way.phone(&lab, &exchange, &sara);
+    let mut plain = Baresip::start(&lab, &paul, exchange.sip(), PLAIN_HZ);
+    let (calling, whom) = if encrypting_calls {
+        (&mut encrypting, "paul")
+    } else {
+        (&mut plain, "sara")
+    };
+    calling.dial(whom);
+    encrypting.wait_event(ENCRYPTED);
+    talk(&exchange);
+    encrypting.hang_up();
+    plain.wait_event("CALL_CLOSED");
+    let record = &exchange.wait_records(1)[0];
+    let released_by = if encrypting_calls { "caller" } else { "callee" };
+    assert_eq!(
+        (record.cause, record.released_by.as_str()),
+        (16, released_by)
+    );
+    way.assert_used_by(&encrypting);
+    encrypting.quit_and(|heard| heard.assert_tone(PLAIN_HZ, HEARD_SECONDS));
+    plain.quit_and(|heard| heard.assert_tone(SECRET_HZ, HEARD_SECONDS));
+    exchange.finish();
+}
+
+/// A phone that encrypts hears itself.
+fn echo_with(way: &Way) {
+    let Some(lab) = Lab::with(&[BARESIP]) else {
+        return;
+    };
+    let exchange = Exchange::start(&lab);
+    let sara = exchange.add_device_with("sara", way.device);
+    let mut phone = way.phone(&lab, &exchange, &sara);
+    phone.dial("*43");
+    phone.wait_event(ENCRYPTED);
+    talk(&exchange);
+    phone.hang_up();
+    exchange.wait_records(1);
+    way.assert_used_by(&phone);
+    phone.quit_and(|heard| heard.assert_tone(SECRET_HZ, HEARD_SECONDS));
+    exchange.finish();
+}
+
+#[test]
+fn a_baresip_with_sdes_calls_one_without_encryption() {
+    call_with(&SDES, true);
+}
+
+#[test]
+fn a_baresip_with_sdes_is_called_by_one_without_encryption() {
+    call_with(&SDES, false);
+}
+
+#[test]
+fn a_baresip_with_sdes_hears_its_echo() {
+    echo_with(&SDES);
+}
+
+#[test]
+fn a_baresip_that_demands_sdes_calls_one_without_encryption() {
+    call_with(&SDES_BY_TLS, true);
+}
+
+#[test]
+fn a_baresip_that_demands_sdes_is_called_by_one_without_encryption() {
+    call_with(&SDES_BY_TLS, false);
+}
+
+#[test]
+fn a_baresip_that_demands_sdes_hears_its_echo() {
+    echo_with(&SDES_BY_TLS);
+}
+
+#[test]
+fn a_baresip_with_dtls_calls_one_without_encryption() {
+    call_with(&DTLS, true);
+}
+
+#[test]
+fn a_baresip_with_dtls_is_called_by_one_without_encryption() {
+    call_with(&DTLS, false);
+}
+
+#[test]
+fn a_baresip_with_dtls_hears_its_echo() {
+    echo_with(&DTLS);
+}
+
+#[test]
+fn a_baresip_with_dtls_on_one_port_calls_one_without_encryption() {
+    call_with(&DTLS_ON_ONE_PORT, true);
+}
+
+#[test]
+fn a_baresip_with_dtls_on_one_port_is_called_by_one_without_encryption() {
+    call_with(&DTLS_ON_ONE_PORT, false);
+}
+
+#[test]
+fn a_baresip_with_sdes_and_one_with_dtls_hear_each_other() {
+    let Some(lab) = Lab::with(&[BARESIP]) else {
+        return;
+    };
+    let exchange = Exchange::start(&lab);
+    let sara = exchange.add_device_with("sara", SDES_BY_TLS.device);
+    let dora = exchange.add_device_with("dora", DTLS.device);
+    let mut calling = SDES_BY_TLS.phone(&lab, &exchange, &sara);
+    let mut answering = DTLS.phone(&lab, &exchange, &dora);
+    calling.dial("dora");
+    calling.wait_event(ENCRYPTED);
+    answering.wait_event(ENCRYPTED);
+    talk(&exchange);
+    answering.hang_up();
+    calling.wait_event("CALL_CLOSED");
+    exchange.wait_records(1);
+    SDES_BY_TLS.assert_used_by(&calling);
+    DTLS.assert_used_by(&answering);
+    calling.quit_and(|heard| heard.assert_tone(SECRET_HZ, HEARD_SECONDS));
+    answering.quit_and(|heard| heard.assert_tone(SECRET_HZ, HEARD_SECONDS));
+    exchange.finish();
+}
+
+/// A linphonec that encrypts and a baresip that does not talk through the exchange.
+fn linphone_with_srtp(linphone_calls: bool) {
+    let Some(lab) = Lab::with(&[BARESIP, LINPHONE]) else {
+        return;
+    };
+    let exchange = Exchange::start(&lab);
+    let (lina, paul) = (exchange.add_device("lina"), exchange.add_device("paul"));
+    let setup = linphone::Setup {
+        is_encrypted: true,
+        ..linphone::Setup::new(&lina, exchange.sip(), SECRET_HZ)
+    };
+    let mut linphone = Linphone::start_as(&lab, &setup);
+    let mut baresip = Baresip::start(&lab, &paul, exchange.sip(), PLAIN_HZ);
+    if linphone_calls {
+        linphone.call("paul");
+    } else {
+        baresip.dial("lina");
+    }
+    baresip.wait_event("CALL_ESTABLISHED");
+    talk(&exchange);
+    linphone.hang_up();
+    baresip.wait_event("CALL_CLOSED");
+    exchange.wait_records(1);
+    baresip.quit_and(|heard| heard.assert_tone(SECRET_HZ, HEARD_SECONDS));
+    linphone.quit().assert_tone(PLAIN_HZ, HEARD_SECONDS);
+    exchange.finish();
+}
+
+#[test]
+fn a_linphone_that_demands_srtp_calls_a_baresip_without_encryption() {
+    linphone_with_srtp(true);
+}
+
+#[test]
+fn a_linphone_that_demands_srtp_is_called_by_a_baresip_without_encryption() {
+    linphone_with_srtp(false);
+}
+
+/// What a listener on the wire takes down of a call between two such phones, who must hear each
+/// other; `None` where nobody may listen.
+fn overheard(ways: Option<[&Way; 2]>) -> Option<Capture> {
+    let lab = Lab::with(&[BARESIP, TCPDUMP])?;
+    let exchange = Exchange::start(&lab);
+    let listener = Listener::start(&lab, &exchange.media_ports())?;
+    let devices = ways.map_or([&[] as &[&str]; 2], |ways| ways.map(|way| way.device));
+    let sara = exchange.add_device_with("sara", devices[0]);
+    let dora = exchange.add_device_with("dora", devices[1]);
+    let phone = |account: &Account, at: usize| match ways {
+        Some(ways) => ways[at].phone(&lab, &exchange, account),
+        None => Baresip::start(&lab, account, exchange.sip(), SECRET_HZ),
+    };
+    let (mut calling, mut answering) = (phone(&sara, 0), phone(&dora, 1));
+    calling.dial("dora");
+    if ways.is_some() {
+        calling.wait_event(ENCRYPTED);
+        answering.wait_event(ENCRYPTED);
+    }
+    talk(&exchange);
+    answering.hang_up();
+    calling.wait_event("CALL_CLOSED");
+    exchange.wait_records(1);
+    for phone in [calling, answering] {
+        phone.quit_and(|heard| heard.assert_tone(SECRET_HZ, HEARD_SECONDS));
+    }
+    exchange.finish();
+    Some(listener.stop())
+}
+
+#[test]
+fn a_listener_on_the_wire_hears_every_word_of_a_call_without_encryption() {
+    let Some(capture) = overheard(None) else {
+        return;
+    };
+    assert!(
+        capture.tone_seconds(SECRET_HZ) >= HEARD_SECONDS,
+        "a listener is deaf"
+    );
+}
+
+/// The phones say G.711 and send many packets, but what is in them is nothing for a listener.
+#[track_caller]
+fn assert_secret(capture: &Capture) {
+    assert!(capture.g711_packets() as f64 >= HEARD_SECONDS * 50.0);
+    assert_eq!(
+        capture.tone_seconds(SECRET_HZ),
+        0.0,
+        "a listener hears the tone"
+    );
+}
+
+#[test]
+fn a_listener_on_the_wire_hears_nothing_of_a_call_with_sdes() {
+    if let Some(capture) = overheard(Some([&SDES_BY_TLS, &SDES_BY_TLS])) {
+        assert_secret(&capture);
+    }
+}
+
+#[test]
+fn a_listener_on_the_wire_hears_nothing_of_a_call_with_dtls() {
+    if let Some(capture) = overheard(Some([&DTLS, &DTLS_ON_ONE_PORT])) {
+        assert_secret(&capture);
+    }
+}
