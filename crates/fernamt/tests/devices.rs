@@ -35,9 +35,9 @@ fn a_device_is_added_with_a_password_that_is_told_once() {
     let list = office.run("device list").ends_with(0);
     assert_eq!(
         list.out,
-        "USER  NAME     NUMBERS     DIRECT MEDIA\n\
-         10    -        -           yes\n\
-         anna  Kitchen  +493012345  no\n"
+        "USER  NAME     NUMBERS     DIRECT MEDIA  ENCRYPTION\n\
+         10    -        -           yes           automatic\n\
+         anna  Kitchen  +493012345  no            automatic\n"
     );
     let export = office.run("export").ends_with(0);
     assert!(

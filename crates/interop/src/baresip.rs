@@ -71,7 +71,8 @@ pub struct Setup {
     pub encryption: Option<&'static str>,
     /// How its media get through NAT: `ice`, `stun` or `turn`; `None`: not at all.
     pub nat: Option<&'static str>,
-    /// The server that helps with that, for example `turn:198.51.100.1:3478`.
+    /// The server that helps with that, for example `turn:198.51.100.1:3478`; it is asked with the
+    /// user and password of the account.
     pub nat_server: Option<String>,
     /// Whether RTP and RTCP share a port.
     pub mux: bool,
@@ -304,7 +305,12 @@ fn accounts(setup: &Setup) -> String {
         }
     }
     if let Some(server) = &setup.nat_server {
-        let _ = write!(line, ";stunserver=\"{server}\"");
+        let _ = write!(
+            line,
+            ";stunserver=\"{server}\";stunuser={user};stunpass={password}",
+            user = account.user,
+            password = account.password,
+        );
     }
     line + "\n"
 }

@@ -61,8 +61,7 @@ impl Nat {
             inside,
         } = self;
         for namespace in [exchange, outside, router, inside] {
-            system(&format!("ip netns add {namespace}"))?;
-            system(&format!("ip -n {namespace} link set lo up"))?;
+            make_namespace(namespace)?;
         }
         for (one, its_end, address, other, other_end, other_address) in [
             (
@@ -90,41 +89,143 @@ impl Nat {
                 "192.168.77.10",
             ),
         ] {
-            for line in [
-                format!(
-                    "ip -n {one} link add {its_end} type veth peer name {other_end} netns {other}"
-                ),
-                format!("ip -n {one} address add {address}/24 dev {its_end}"),
-                format!("ip -n {other} address add {other_address}/24 dev {other_end}"),
-                format!("ip -n {one} link set {its_end} up"),
-                format!("ip -n {other} link set {other_end} up"),
-            ] {
-                system(&line)?;
-            }
+            lay_cable((one, its_end, address), (other, other_end, other_address))?;
         }
         for line in [
             format!("ip -n {outside} route add default via 203.0.113.1"),
             format!("ip -n {inside} route add default via 192.168.77.1"),
-            format!("ip netns exec {router} sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'"),
         ] {
             system(&line)?;
         }
-        Ok(())
+        forward(router)
     }
 
-    /// Every inner address and port gets a port of the router that is not its own, as common
-    /// routers do.
     fn translate(&self) -> Result<(), String> {
-        let router = &self.router;
-        let rule = "-t nat -A POSTROUTING -o wan -p udp -j MASQUERADE --to-ports 40000-50000 --random-fully";
-        let iptables = format!("ip netns exec {router} iptables {rule}");
-        let nft = format!(
-            "ip netns exec {router} nft 'add table ip nat; \
+        translate(&self.router)
+    }
+}
+
+/// The machine of the exchange, and two phones, each behind a router of its own that translates
+/// addresses. The machine forwards nothing, so that no packet of one phone reaches the other.
+#[derive(Debug)]
+pub struct TwoNats {
+    /// The machine of the exchange, at [`EXCHANGE`].
+    pub exchange: String,
+    /// The machines of the phones, at [`INSIDE`] and [`INSIDE_OTHER`].
+    pub phones: [String; 2],
+    routers: [String; 2],
+}
+
+/// The address of the phone behind the other router.
+pub const INSIDE_OTHER: Ipv4Addr = Ipv4Addr::new(192, 168, 88, 10);
+
+impl TwoNats {
+    /// Builds the networks; an error says why this machine does not allow it.
+    ///
+    /// # Errors
+    /// The command that failed, and what it said.
+    pub fn build() -> Result<TwoNats, String> {
+        let name = |part: &str| format!("fernamt-{}-{part}", std::process::id());
+        let nats = TwoNats {
+            exchange: name("exchange"),
+            phones: [name("phone-one"), name("phone-two")],
+            routers: [name("router-one"), name("router-two")],
+        };
+        let TwoNats {
+            exchange,
+            phones,
+            routers,
+        } = &nats;
+        make_namespace(exchange)?;
+        let nets = [("198.51.100", "192.168.77"), ("203.0.113", "192.168.88")];
+        let ends = ["left", "right"];
+        for (((phone, router), (outer, inner)), end) in
+            phones.iter().zip(routers).zip(nets).zip(ends)
+        {
+            make_namespace(phone)?;
+            make_namespace(router)?;
+            let (ours, theirs) = (format!("{outer}.1"), format!("{outer}.2"));
+            lay_cable((exchange, end, &ours), (router, "wan", &theirs))?;
+            let (gate, place) = (format!("{inner}.1"), format!("{inner}.10"));
+            lay_cable((router, "lan", &gate), (phone, "wire", &place))?;
+            system(&format!("ip -n {router} route add default via {ours}"))?;
+            system(&format!("ip -n {phone} route add default via {gate}"))?;
+            forward(router)?;
+            translate(router)?;
+        }
+        Ok(nats)
+    }
+}
+
+impl TwoNats {
+    /// Lets no datagram of the phones out but those to these ports, as strict firewalls do.
+    ///
+    /// # Errors
+    /// The command that failed, and what it said.
+    pub fn close_all_ports_but(&self, ports: [u16; 2]) -> Result<(), String> {
+        let [one, other] = ports;
+        for router in &self.routers {
+            let nft = format!(
+                "ip netns exec {router} nft 'add table ip wall; \
+                 add chain ip wall through {{ type filter hook forward priority 0; }}; \
+                 add rule ip wall through iifname \"lan\" udp dport != {{ {one}, {other} }} drop'"
+            );
+            let rule =
+                format!("-A FORWARD -i lan -p udp -m multiport ! --dports {one},{other} -j DROP");
+            let iptables = format!("ip netns exec {router} iptables {rule}");
+            system(&nft).or_else(|_| system(&iptables))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for TwoNats {
+    fn drop(&mut self) {
+        let others = self.phones.iter().chain(&self.routers);
+        for namespace in others.chain([&self.exchange]) {
+            let _ = system(&format!("ip netns delete {namespace}"));
+        }
+    }
+}
+
+fn make_namespace(namespace: &str) -> Result<(), String> {
+    system(&format!("ip netns add {namespace}"))?;
+    system(&format!("ip -n {namespace} link set lo up"))
+}
+
+/// Joins two namespaces; each end is given with the name and the address of its interface.
+fn lay_cable(one: (&str, &str, &str), other: (&str, &str, &str)) -> Result<(), String> {
+    system(&format!(
+        "ip -n {} link add {} type veth peer name {} netns {}",
+        one.0, one.1, other.1, other.0
+    ))?;
+    for (namespace, interface, address) in [one, other] {
+        system(&format!(
+            "ip -n {namespace} address add {address}/24 dev {interface}"
+        ))?;
+        system(&format!("ip -n {namespace} link set {interface} up"))?;
+    }
+    Ok(())
+}
+
+fn forward(router: &str) -> Result<(), String> {
+    system(&format!(
+        "ip netns exec {router} sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'"
+    ))
+}
+
+/// Every inner address and port gets a port of the router that is not its own, and another one for
+/// every place that it sends to.
+fn translate(router: &str) -> Result<(), String> {
+    let rule =
+        "-t nat -A POSTROUTING -o wan -p udp -j MASQUERADE --to-ports 40000-50000 --random-fully";
+    let iptables = format!("ip netns exec {router} iptables {rule}");
+    let nft = format!(
+        "ip netns exec {router} nft 'add table ip nat; \
              add chain ip nat out {{ type nat hook postrouting priority 100; }}; \
              add rule ip nat out oifname \"wan\" meta l4proto udp masquerade to :40000-50000 random,fully-random'"
-        );
-        system(&nft).or_else(|_| system(&iptables))
-    }
+    );
+    system(&nft).or_else(|_| system(&iptables))
 }
 
 impl Drop for Nat {

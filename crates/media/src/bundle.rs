@@ -91,9 +91,10 @@ impl Bundle {
 
     fn by_mid(&self, packet: &[u8]) -> Option<usize> {
         self.members.iter().position(|member| {
-            member.mid.as_ref().is_some_and(|(id, mid)| {
-                Packet::peek_element(packet, *id) == Some(mid.as_bytes())
-            })
+            member
+                .mid
+                .as_ref()
+                .is_some_and(|(id, mid)| Packet::peek_element(packet, *id) == Some(mid.as_bytes()))
         })
     }
 

@@ -147,7 +147,9 @@ impl KeyAgreement {
                 .position(|known| belongs(known) && known.is_established)
         };
         if let Some(index) = under_way.or_else(|| established().filter(|_| !may_begin)) {
-            if arrival.is_one_party && let Some(known) = port.associations.get_mut(index) {
+            if arrival.is_one_party
+                && let Some(known) = port.associations.get_mut(index)
+            {
                 known.party = arrival.from;
             }
             return Some(index);

@@ -149,10 +149,7 @@ impl Endpoint {
         now_micros: u64,
     ) -> Taken {
         self.has_arrivals = true;
-        let taken = if self.carrier.is_some() {
-            // The party sends to the ports of another endpoint.
-            DROPPED
-        } else if self.format == Format::Udptl {
+        let taken = if self.format == Format::Udptl || self.carrier.is_some() {
             self.take_in_other(channel, datagram, from, now_micros)
         } else {
             match (channel, classify(datagram)) {
@@ -189,16 +186,31 @@ impl Endpoint {
         let has_latched = verdict == Verdict::Latched;
         let arrival = match &mut self.bundle {
             None => self.accept(header, packet, now_micros),
-            Some(bundle) => match bundle.owner(packet, header) {
-                Some(owner) if owner.endpoint != self.id => Arrival::Carried(owner, Content::Rtp),
-                Some(_) => self.accept_carried(header, packet, now_micros),
-                None => Arrival::Dropped,
-            },
+            Some(bundle) => {
+                let owner = bundle.owner(packet, header);
+                self.sort(owner, header, packet, now_micros)
+            }
         };
         Taken {
             arrival,
             length,
             has_latched,
+        }
+    }
+
+    /// Accepts a packet that arrived where several endpoints share the ports, or says whose it is.
+    #[inline(never)]
+    fn sort(
+        &mut self,
+        owner: Option<Link>,
+        header: Header,
+        packet: &mut [u8],
+        now_micros: u64,
+    ) -> Arrival {
+        match owner {
+            Some(owner) if owner.endpoint != self.id => Arrival::Carried(owner, Content::Rtp),
+            Some(_) => self.accept_carried(header, packet, now_micros),
+            None => Arrival::Dropped,
         }
     }
 
@@ -216,7 +228,7 @@ impl Endpoint {
     }
 
     /// Judges a packet that should be protected. The header is in clear, and proves nothing yet.
-    #[inline]
+    #[inline(never)]
     fn judge_protected(
         &mut self,
         datagram: &mut [u8],
@@ -259,6 +271,7 @@ impl Endpoint {
         self.accept(header, packet, now_micros)
     }
 
+    #[inline(never)]
     fn take_in_rtcp(
         &mut self,
         channel: Channel,
@@ -270,9 +283,8 @@ impl Endpoint {
             return DROPPED;
         };
         let length = if self.shield.is_clear() {
-            let verdict = rtcp_source(datagram).map(|ssrc| {
-                gate.admit_rtcp(from, ssrc, channel == Channel::Rtp, now_micros)
-            });
+            let verdict = rtcp_source(datagram)
+                .map(|ssrc| gate.admit_rtcp(from, ssrc, channel == Channel::Rtp, now_micros));
             match verdict {
                 Some(Verdict::Accepted | Verdict::Latched) => datagram.len(),
                 Some(Verdict::Dropped) | None => return DROPPED,
@@ -293,7 +305,10 @@ impl Endpoint {
             length
         };
         let clear = datagram.get(..length).unwrap_or_default();
-        let owner = self.bundle.as_ref().and_then(|bundle| bundle.owner_of_rtcp(clear));
+        let owner = self
+            .bundle
+            .as_ref()
+            .and_then(|bundle| bundle.owner_of_rtcp(clear));
         let arrival = match owner.filter(|owner| owner.endpoint != self.id) {
             Some(rider) => Arrival::Carried(rider, Content::Rtcp),
             None => Arrival::Accepted(Content::Rtcp),
@@ -305,6 +320,7 @@ impl Endpoint {
         }
     }
 
+    #[inline(never)]
     fn take_in_other(
         &mut self,
         channel: Channel,
@@ -312,6 +328,10 @@ impl Endpoint {
         from: SocketAddr,
         now_micros: u64,
     ) -> Taken {
+        if self.carrier.is_some() {
+            // The party sends to the ports of another endpoint.
+            return DROPPED;
+        }
         let Some(gate) = self.gate.as_mut().filter(|_| channel == Channel::Rtp) else {
             return DROPPED;
         };
@@ -336,7 +356,7 @@ impl Endpoint {
         packet: &mut [u8],
         now_micros: u64,
     ) -> bool {
-        if !self.carrier.is_some_and(|known| known.endpoint == carrier) {
+        if self.carrier.is_none_or(|known| known.endpoint != carrier) {
             return false;
         }
         let arrival = match (content, Header::peek(packet)) {
@@ -372,11 +392,7 @@ impl Endpoint {
     /// Takes extensions off a packet that are not meant for the party: identification tags are those
     /// of the side that they come from. Its length then.
     #[inline]
-    pub(crate) fn without_foreign_tag(
-        &self,
-        mid_mark: u64,
-        packet: &mut [u8],
-    ) -> Option<usize> {
+    pub(crate) fn without_foreign_tag(&self, mid_mark: u64, packet: &mut [u8]) -> Option<usize> {
         match mid_mark == 0 || mid_mark == self.mid_mark {
             true => Some(packet.len()),
             false => remove_extension(packet),
@@ -401,7 +417,8 @@ impl Endpoint {
         self.format == Format::Udptl && receives
     }
 
-    /// Where a packet that we make ourselves goes, when the party wants to receive.
+    /// Where RTP goes, when the party wants to receive.
+    #[inline]
     pub(crate) fn rtp_destination(&self) -> Option<SocketAddr> {
         self.gate.as_ref()?.rtp_destination()
     }
@@ -425,7 +442,10 @@ impl Endpoint {
     /// Protects a packet for the party, in place: its length then. `None`: it must not be sent.
     #[inline]
     pub(crate) fn seal_rtp(&mut self, room: &mut [u8], length: usize) -> Option<usize> {
-        self.shield.seal_rtp(room, length)
+        match self.shield.is_clear() {
+            true => Some(length),
+            false => self.shield.seal_rtp(room, length),
+        }
     }
 
     /// The same for RTCP.

@@ -362,8 +362,16 @@ impl Gate {
     }
 
     /// Whether one more connectivity check may be looked at; anybody can send them.
-    pub(crate) fn may_check(&mut self, channel: Channel, from: SocketAddr, now_micros: u64) -> bool {
-        let is_known = self.paths.as_ref().is_some_and(|paths| paths.accept(channel, from));
+    pub(crate) fn may_check(
+        &mut self,
+        channel: Channel,
+        from: SocketAddr,
+        now_micros: u64,
+    ) -> bool {
+        let is_known = self
+            .paths
+            .as_ref()
+            .is_some_and(|paths| paths.accept(channel, from));
         match is_known {
             true => self.rate.allows(now_micros),
             false => self.strange_rate.allows(now_micros),

@@ -176,7 +176,10 @@ impl Agent {
 
     /// Where the party has been found, and may speak from.
     pub(crate) fn sources(&self) -> impl Iterator<Item = SocketAddr> {
-        let valid = self.pairs.iter().filter(|pair| pair.state == State::Succeeded);
+        let valid = self
+            .pairs
+            .iter()
+            .filter(|pair| pair.state == State::Succeeded);
         let former = self.former.map(|former| former.remote);
         valid.map(|pair| pair.remote).chain(former)
     }
@@ -325,7 +328,11 @@ impl Agent {
     }
 
     fn renew_consent(&mut self, from: SocketAddr, now_micros: u64) {
-        if let Some(selected) = self.selected.as_mut().filter(|known| same(known.remote, from)) {
+        if let Some(selected) = self
+            .selected
+            .as_mut()
+            .filter(|known| same(known.remote, from))
+        {
             selected.consent.renew(now_micros);
         }
     }
@@ -345,7 +352,10 @@ impl Agent {
             return;
         };
         self.first_micros.get_or_insert(now_micros);
-        if self.selected.is_some_and(|known| same(known.remote, best.remote)) {
+        if self
+            .selected
+            .is_some_and(|known| same(known.remote, best.remote))
+        {
             return;
         }
         self.selected = Some(Selected {
@@ -418,7 +428,10 @@ impl Agent {
     fn to_be_nominated(&self, now_micros: u64) -> Option<SocketAddr> {
         let selected = self.selected.filter(|_| self.is_controlling)?;
         let is_named = |pair: &Pair| pair.is_nominated;
-        let chosen = self.pairs.iter().find(|pair| same(pair.remote, selected.remote))?;
+        let chosen = self
+            .pairs
+            .iter()
+            .find(|pair| same(pair.remote, selected.remote))?;
         if self.pairs.iter().any(is_named) || chosen.next_micros().is_some() {
             return None;
         }
@@ -434,17 +447,16 @@ impl Agent {
     /// The pair whose turn it is: one that the party has asked about, then the best one that waits, as
     /// long as none is named for good.
     fn to_be_checked(&self) -> Option<SocketAddr> {
-        let is_settled = self.pairs.iter().any(|pair| {
-            pair.is_nominated && pair.state == State::Succeeded
-        });
+        let is_settled = self
+            .pairs
+            .iter()
+            .any(|pair| pair.is_nominated && pair.state == State::Succeeded);
         let ours = self.priority(HOST_PREFERENCE);
-        let is_due = |pair: &&Pair| {
-            pair.is_triggered || (pair.state == State::Waiting && !is_settled)
-        };
+        let is_due =
+            |pair: &&Pair| pair.is_triggered || (pair.state == State::Waiting && !is_settled);
         let due = self.pairs.iter().filter(is_due);
-        let best = due.max_by_key(|pair| {
-            (pair.is_triggered, pair.priority(ours, self.is_controlling))
-        })?;
+        let best =
+            due.max_by_key(|pair| (pair.is_triggered, pair.priority(ours, self.is_controlling)))?;
         Some(best.remote)
     }
 
@@ -501,8 +513,8 @@ impl Agent {
         };
         let selected = consent(self.selected.as_ref(), asks);
         let former = consent(self.former.as_ref(), false);
-        let search = (self.selected().is_none() && !self.has_given_up)
-            .then_some(self.search_end_micros);
+        let search =
+            (self.selected().is_none() && !self.has_given_up).then_some(self.search_end_micros);
         let mut deadline = [selected, former, search].into_iter().flatten().min();
         let mut sooner = |at: Option<u64>| deadline = deadline.into_iter().chain(at).min();
         if asks {
@@ -532,7 +544,11 @@ fn username(ice: &Ice) -> String {
 /// A transaction that nobody can guess (RFC 8489 section 5).
 fn transaction(random: &Random) -> TransactionId {
     let mut id = [0; 12];
-    let bytes = random.next().to_le_bytes().into_iter().chain(random.next().to_le_bytes());
+    let bytes = random
+        .next()
+        .to_le_bytes()
+        .into_iter()
+        .chain(random.next().to_le_bytes());
     for (place, byte) in id.iter_mut().zip(bytes) {
         *place = byte;
     }

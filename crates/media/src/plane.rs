@@ -12,6 +12,7 @@ use crate::bundle::Bundle;
 use crate::config::{PlaneConfig, StartError};
 use crate::endpoint::{Endpoint, Link, Outbox, Outside, Way};
 use crate::play::{Outgoing, Playing};
+use crate::relay::set_up;
 use crate::shared::{Located, Shared};
 use crate::slots::Place;
 use crate::socket;
@@ -292,15 +293,9 @@ impl Running {
             if endpoint.id != id {
                 return None;
             }
-            let outside = self.shared.outside(located.address.ip());
-            let mut send = |channel, to, datagram: &[u8]| {
-                sockets.send(channel, datagram, to);
-            };
-            let mut outbox = Outbox {
-                send: &mut send,
-                events: &mut events,
-            };
-            let result = work(endpoint, &outside, &mut outbox);
+            let result = set_up(&self.shared, sockets, &mut events, |outside, outbox| {
+                work(endpoint, outside, outbox)
+            });
             self.shared.schedule(endpoint, located.number);
             result
         };

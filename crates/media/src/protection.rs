@@ -88,7 +88,10 @@ impl Shield {
     /// Uses these keys for RTCP on its own port, when there are keys for RTP.
     pub(crate) fn set_rtcp_keys(&mut self, keys: &SrtpKeys) -> Result<(), ProtectionFailure> {
         let none = Rollovers::default();
-        let pair = (Ours::new(&keys.ours, &none)?, Theirs::new(&keys.theirs, &none)?);
+        let pair = (
+            Ours::new(&keys.ours, &none)?,
+            Theirs::new(&keys.theirs, &none)?,
+        );
         if let Shield::Keyed(keyed) = self {
             keyed.rtcp = Some(Box::new(pair));
         }
@@ -97,7 +100,7 @@ impl Shield {
 
     /// Proves an RTP packet and puts it into clear, in place: its length then. `None`: it is not
     /// authentic, and nothing has changed.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn open_rtp(&mut self, datagram: &mut [u8]) -> Option<usize> {
         match self {
             Shield::Clear => Some(datagram.len()),
@@ -123,7 +126,7 @@ impl Shield {
 
     /// Protects the RTP packet in the first `length` bytes of `room`, in place: its length then.
     /// `None`: it may not be sent.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn seal_rtp(&mut self, room: &mut [u8], length: usize) -> Option<usize> {
         match self {
             Shield::Clear => Some(length),

@@ -10,7 +10,8 @@
 use fernamt_exchange::media::{EndpointId, Event};
 use fernamt_rtp::Header;
 
-use crate::endpoint::{Arrival, Content, Endpoint, Link, Outbox, Way};
+use crate::endpoint::{Arrival, Content, Endpoint, Link, Outbox, Outside, Way};
+use crate::shared::Shared;
 use crate::slots::Place;
 use crate::socket::{Channel, Room, SocketPair};
 use crate::timers::Timer;
@@ -54,9 +55,23 @@ impl Worker {
     /// Takes in one datagram that has arrived at a socket and passes it on. When there are more, epoll
     /// tells of the socket again, after the others.
     pub(crate) fn serve(&mut self, number: u32, channel: Channel) {
-        let onward = match self.take_in(number, channel) {
-            Some(Onward::ToRider(carried)) => self.take_in_carried(&carried),
-            onward => onward,
+        match self.take_in(number, channel) {
+            None => {}
+            Some(Onward::Across(passage)) => {
+                if let Some(departure) = self.send_out(&passage) {
+                    self.send_through(&departure);
+                }
+            }
+            Some(onward) => self.serve_sharing(onward),
+        }
+    }
+
+    /// The same for endpoints that share ports.
+    #[inline(never)]
+    fn serve_sharing(&mut self, onward: Onward) {
+        let onward = match onward {
+            Onward::ToRider(carried) => self.take_in_carried(&carried),
+            onward => Some(onward),
         };
         let departure = match onward {
             Some(Onward::Across(passage)) => self.send_out(&passage),
@@ -68,6 +83,7 @@ impl Worker {
         }
     }
 
+    #[inline(always)]
     fn take_in(&mut self, number: u32, channel: Channel) -> Option<Onward> {
         let mut place = self.known.get(&self.shared.slots, number)?.lock();
         let Place { sockets, endpoint } = &mut *place;
@@ -101,16 +117,15 @@ impl Worker {
                 length: taken.length,
             })),
             Arrival::Setup => {
-                let outside = self.shared.outside(sockets.address().ip());
-                let mut send = |channel, to, datagram: &[u8]| {
-                    sockets.send(channel, datagram, to);
-                };
-                let mut outbox = Outbox {
-                    send: &mut send,
-                    events: &mut self.events,
-                };
-                let datagram = self.room.datagram(length);
-                endpoint.take_in_setup(channel, datagram, source, &outside, &mut outbox);
+                set_up(
+                    &self.shared,
+                    sockets,
+                    &mut self.events,
+                    |outside, outbox| {
+                        let datagram = self.room.datagram(length);
+                        endpoint.take_in_setup(channel, datagram, source, outside, outbox);
+                    },
+                );
                 self.shared.schedule(endpoint, number);
                 None
             }
@@ -137,6 +152,7 @@ impl Worker {
 
     /// Sends what the other side of a bridge has accepted; what is to leave through the ports of a
     /// carrier is given back.
+    #[inline(always)]
     fn send_out(&mut self, passage: &Passage) -> Option<Departure> {
         let mut place = self.known.get(&self.shared.slots, passage.to.slot)?.lock();
         let Place { sockets, endpoint } = &mut *place;
@@ -151,6 +167,7 @@ impl Worker {
     }
 
     /// Sends for one endpoint through the ports of another.
+    #[inline(never)]
     fn send_through(&mut self, departure: &Departure) -> Option<()> {
         let carrier = departure.carrier;
         let mut place = self.known.get(&self.shared.slots, carrier.slot)?.lock();
@@ -158,7 +175,9 @@ impl Worker {
         let (sockets, endpoint) = (sockets.as_ref()?, endpoint.as_deref_mut()?);
         let (content, length) = (departure.content, departure.length);
         let header = Header::peek(self.room.datagram(length));
-        let ssrc = header.filter(|_| content == Content::Rtp).map(|header| header.ssrc);
+        let ssrc = header
+            .filter(|_| content == Content::Rtp)
+            .map(|header| header.ssrc);
         if endpoint.id != carrier.endpoint || !endpoint.carries(departure.rider, ssrc) {
             return None;
         }
@@ -221,22 +240,40 @@ impl Worker {
         if endpoint.id != timer.endpoint || !endpoint.is_scheduled_for(timer.micros) {
             return None;
         }
-        let outside = self.shared.outside(sockets.address().ip());
-        let mut send = |channel, to, datagram: &[u8]| {
-            sockets.send(channel, datagram, to);
-        };
-        let mut outbox = Outbox {
-            send: &mut send,
-            events: &mut self.events,
-        };
-        endpoint.advance(&outside, &mut outbox);
+        set_up(
+            &self.shared,
+            sockets,
+            &mut self.events,
+            |outside, outbox| {
+                endpoint.advance(outside, outbox);
+            },
+        );
         self.shared.schedule(endpoint, timer.slot);
         Some(())
     }
 }
 
+/// Works on the way and the keys of an endpoint; what it sends leaves through its sockets.
+#[inline(never)]
+pub(crate) fn set_up<T>(
+    shared: &Shared,
+    sockets: &SocketPair,
+    events: &mut Vec<Event>,
+    work: impl FnOnce(&Outside<'_>, &mut Outbox<'_>) -> T,
+) -> T {
+    let outside = shared.outside(sockets.address().ip());
+    let mut send = |channel, to, datagram: &[u8]| {
+        sockets.send(channel, datagram, to);
+    };
+    let mut outbox = Outbox {
+        send: &mut send,
+        events,
+    };
+    work(&outside, &mut outbox)
+}
+
 /// Sends an accepted datagram back where it came from, or says where it goes on.
-#[inline]
+#[inline(always)]
 fn go_on(
     endpoint: &mut Endpoint,
     sockets: &SocketPair,
@@ -266,7 +303,7 @@ fn go_on(
 
 /// Asks the party's endpoint whether a datagram goes on to it, and takes out of it what does not: its
 /// length then.
-#[inline]
+#[inline(always)]
 fn prepare(endpoint: &mut Endpoint, room: &mut Room, passage: &Passage) -> Option<usize> {
     let datagram = room.datagram(passage.length);
     match passage.content {
@@ -283,7 +320,7 @@ fn prepare(endpoint: &mut Endpoint, room: &mut Room, passage: &Passage) -> Optio
 }
 
 /// Sends a datagram to the party of an endpoint, or says through whose ports it leaves.
-#[inline]
+#[inline(always)]
 fn leave(
     endpoint: &mut Endpoint,
     sockets: &SocketPair,
@@ -292,15 +329,7 @@ fn leave(
     length: usize,
 ) -> Option<Departure> {
     if let Some(carrier) = endpoint.carrier {
-        if content == Content::Rtp {
-            endpoint.count_sent();
-        }
-        return Some(Departure {
-            carrier,
-            rider: endpoint.id,
-            content,
-            length,
-        });
+        return Some(departure(endpoint, carrier, content, length));
     }
     match content {
         Content::Rtp => {
@@ -314,15 +343,40 @@ fn leave(
             send_rtcp(endpoint, sockets, room, length)?;
         }
         Content::Other => {
-            let to = endpoint.rtp_destination()?;
-            if sockets.send(Channel::Rtp, room.datagram(length), to) {
-                endpoint.count_sent();
-            }
+            send_other(endpoint, sockets, room, length)?;
         }
     }
     None
 }
 
+#[cold]
+fn departure(endpoint: &mut Endpoint, carrier: Link, content: Content, length: usize) -> Departure {
+    if content == Content::Rtp {
+        endpoint.count_sent();
+    }
+    Departure {
+        carrier,
+        rider: endpoint.id,
+        content,
+        length,
+    }
+}
+
+#[inline(never)]
+fn send_other(
+    endpoint: &mut Endpoint,
+    sockets: &SocketPair,
+    room: &mut Room,
+    length: usize,
+) -> Option<()> {
+    let to = endpoint.rtp_destination()?;
+    if sockets.send(Channel::Rtp, room.datagram(length), to) {
+        endpoint.count_sent();
+    }
+    Some(())
+}
+
+#[inline(never)]
 fn send_rtcp(
     endpoint: &mut Endpoint,
     sockets: &SocketPair,

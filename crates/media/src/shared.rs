@@ -12,9 +12,9 @@ use rustix::event::epoll;
 use rustix::io::Errno;
 
 use crate::announcement::Announcements;
+use crate::config::{MAX_LOCAL_ADDRESSES, PlaneConfig};
 use crate::dtls::{Clock, Identity};
 use crate::endpoint::{Endpoint, Outside};
-use crate::config::{MAX_LOCAL_ADDRESSES, PlaneConfig};
 use crate::ports::{Place, Ports, Rest};
 use crate::random::Random;
 use crate::slots::{Slot, Slots, lock, thread_of};

@@ -60,7 +60,7 @@ impl SocketPair {
     pub(crate) fn receive(&self, channel: Channel, room: &mut Room) -> Option<(usize, SocketAddr)> {
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
         let (_, length, source) =
-            net::recvfrom(self.socket(channel), room.to_receive(), flags).ok()?;
+            net::recvfrom(self.socket(channel), room.for_receiving(), flags).ok()?;
         let length = if length > MAX_DATAGRAM_BYTES {
             0
         } else {
@@ -119,7 +119,7 @@ impl Room {
     }
 
     /// Where a datagram is received.
-    fn to_receive(&mut self) -> &mut [u8] {
+    fn for_receiving(&mut self) -> &mut [u8] {
         self.0.get_mut(..MAX_DATAGRAM_BYTES).unwrap_or_default()
     }
 

@@ -75,7 +75,10 @@ mod tests {
     fn timers_are_due_in_their_order_and_not_before_their_time() {
         let timers = Timers::default();
         assert_eq!(timers.next_micros(), u64::MAX);
-        assert_eq!([30, 10, 20].map(|at| timers.add(timer(at))), [true, true, false]);
+        assert_eq!(
+            [30, 10, 20].map(|at| timers.add(timer(at))),
+            [true, true, false]
+        );
         assert_eq!(timers.next_micros(), 10);
         assert_eq!(timers.take_due(9), None);
         assert_eq!(timers.take_due(20), Some(timer(10)));

@@ -207,6 +207,7 @@ impl Worker {
         epoll::wait(&station.epoll, ready, Some(&timeout)).unwrap_or(0)
     }
 
+    #[cold]
     fn take_wake(&self) {
         if let Some(station) = self.shared.stations.get(self.number) {
             station.take_wake();

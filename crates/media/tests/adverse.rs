@@ -45,7 +45,11 @@ fn sequence_numbers_and_timestamps_may_jump() {
                 let heard: Vec<_> = core::iter::repeat_with(heard).take(4).collect();
                 let missing = usize::from(rest(&heard[0]) != rest(&said[0]));
                 for (heard, said) in heard.iter().zip(&said[missing..]) {
-                    assert_eq!((&heard[..2], rest(heard)), (&said[..2], rest(said)), "{jump}");
+                    assert_eq!(
+                        (&heard[..2], rest(heard)),
+                        (&said[..2], rest(said)),
+                        "{jump}"
+                    );
                 }
                 if missing == 0 {
                     cipher.hear(&b);
@@ -132,7 +136,10 @@ fn a_sender_at_a_hundred_times_the_rate_is_cut_and_the_others_are_heard() {
     assert_speaking(&mut c, &mut d);
     let windows = begin.elapsed().as_secs() + 2;
     let statistics = exchange.close(at_a);
-    assert!(statistics.packets_received <= windows * u64::from(limit), "{statistics:?}");
+    assert!(
+        statistics.packets_received <= windows * u64::from(limit),
+        "{statistics:?}"
+    );
     assert!(statistics.packets_sent <= statistics.packets_received);
 }
 

@@ -73,7 +73,9 @@ fn a_browser_and_a_plain_phone_hear_each_other_in_either_role() {
         (DtlsRole::Server, false),
     ] {
         let (exchange, certificate) = exchange();
-        let mut browser = Browser::new(Party::new(A), role).with_ice(leads).with_dtls();
+        let mut browser = Browser::new(Party::new(A), role)
+            .with_ice(leads)
+            .with_dtls();
         let mut phone = Party::new(B);
         let at_browser = face(&exchange, &mut browser);
         let at_phone = exchange.face(&mut phone);
@@ -81,7 +83,10 @@ fn a_browser_and_a_plain_phone_hear_each_other_in_either_role() {
         browser.secure();
         assert_eq!(browser.seen, Some(certificate.fingerprint()));
         let keys = secured(&exchange, at_browser);
-        assert_eq!(browser.cipher.as_ref().map(|cipher| &cipher.keys), Some(&keys));
+        assert_eq!(
+            browser.cipher.as_ref().map(|cipher| &cipher.keys),
+            Some(&keys)
+        );
         assert_talking(&mut browser, &mut phone);
         let statistics = exchange.close(at_browser);
         assert_eq!(statistics.packets_unauthentic, 0);
@@ -101,7 +106,11 @@ fn the_way_is_told_and_plain_packets_use_it_alone() {
     browser.party.speak();
     browser.connect();
     let found = find(&exchange, |event| match event {
-        Event::Connected { endpoint, rtp, kind } if *endpoint == at_browser => Some((*rtp, *kind)),
+        Event::Connected {
+            endpoint,
+            rtp,
+            kind,
+        } if *endpoint == at_browser => Some((*rtp, *kind)),
         _ => None,
     });
     assert_eq!(found, (browser.party.address(), IceCandidateKind::Host));
@@ -196,13 +205,18 @@ fn a_party_with_another_certificate_is_not_heard_and_it_is_told_why() {
     if party.cipher.is_some() {
         party.speak();
     }
-    assert_eq!(party.work_for(Duration::from_millis(100)), Vec::<Vec<u8>>::new());
+    assert_eq!(
+        party.work_for(Duration::from_millis(100)),
+        Vec::<Vec<u8>>::new()
+    );
 }
 
 #[test]
 fn agreed_keys_survive_a_restart_without_another_handshake() {
     let (exchange, _) = exchange();
-    let mut browser = Browser::new(Party::new(A), DtlsRole::Client).with_ice(true).with_dtls();
+    let mut browser = Browser::new(Party::new(A), DtlsRole::Client)
+        .with_ice(true)
+        .with_dtls();
     let mut phone = Party::new(B);
     let at_browser = face(&exchange, &mut browser);
     let at_phone = exchange.face(&mut phone);
@@ -221,9 +235,8 @@ fn agreed_keys_survive_a_restart_without_another_handshake() {
     exchange.set_remote(again, remote);
     exchange.bridge(again, at_phone);
     // The checks need the browser, too.
-    let connected = |event: Event| {
-        matches!(event, Event::Connected { endpoint, .. } if endpoint == again)
-    };
+    let connected =
+        |event: Event| matches!(event, Event::Connected { endpoint, .. } if endpoint == again);
     while !exchange.events().into_iter().any(connected) {
         browser.work_for(Duration::from_millis(20));
     }
@@ -234,7 +247,9 @@ fn agreed_keys_survive_a_restart_without_another_handshake() {
 #[test]
 fn streams_that_share_ports_reach_their_endpoints_and_leave_from_there() {
     let (exchange, _) = exchange();
-    let mut browser = Browser::new(Party::new(A), DtlsRole::Client).with_ice(true).with_dtls();
+    let mut browser = Browser::new(Party::new(A), DtlsRole::Client)
+        .with_ice(true)
+        .with_dtls();
     let carrier = face(&exchange, &mut browser);
     let riders = [exchange.open().0, exchange.open().0];
     exchange.plane.execute(Command::Bundle {
@@ -283,7 +298,11 @@ fn streams_that_share_ports_reach_their_endpoints_and_leave_from_there() {
         assert_eq!(phones[number as usize].hear(), second);
     }
     for phone in &mut phones {
-        let payload_type = if phone.address().ip() == address(B) { PCMA } else { 96 };
+        let payload_type = if phone.address().ip() == address(B) {
+            PCMA
+        } else {
+            96
+        };
         let packet = phone.packet(payload_type);
         phone.send(&packet);
         assert_eq!(browser.hear_clear(), packet);
@@ -295,7 +314,11 @@ fn streams_that_share_ports_reach_their_endpoints_and_leave_from_there() {
         report.extend([0; 20]);
         report
     };
-    let sealed = browser.cipher.as_mut().unwrap().seal_rtcp(&report(phones[2].ssrc));
+    let sealed = browser
+        .cipher
+        .as_mut()
+        .unwrap()
+        .seal_rtcp(&report(phones[2].ssrc));
     browser.party.send(&sealed);
     assert_eq!(phones[2].hear_rtcp(), report(phones[2].ssrc));
     assert_eq!(exchange.close(riders[0]).packets_received, 2);

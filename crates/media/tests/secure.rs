@@ -44,7 +44,10 @@ fn a_protected_and_a_plain_party_hear_each_other() {
             assert_eq!(cipher.hear(&a), answered, "{suite:?}");
         }
         let statistics = exchange.close(at_a);
-        assert_eq!((statistics.packets_received, statistics.packets_sent), (20, 20));
+        assert_eq!(
+            (statistics.packets_received, statistics.packets_sent),
+            (20, 20)
+        );
         assert_eq!(exchange.close(at_b).bytes_received, 20 * 172);
     }
 }
@@ -54,7 +57,10 @@ fn two_protected_parties_hear_each_other_each_with_its_own_keys() {
     let exchange = Exchange::start();
     let (mut a, mut b) = (Party::new(A), Party::new(B));
     let (at_a, at_b) = exchange.connect(&mut a, &mut b);
-    let (mut of_a, mut of_b) = (Cipher::new(AesCm128HmacSha1_80, 1), Cipher::new(AeadAes256Gcm, 5));
+    let (mut of_a, mut of_b) = (
+        Cipher::new(AesCm128HmacSha1_80, 1),
+        Cipher::new(AeadAes256Gcm, 5),
+    );
     exchange.set_remote(at_a, of_a.remote(&a));
     exchange.set_remote(at_b, of_b.remote(&b));
     for _ in 0..20 {
@@ -214,7 +220,10 @@ fn how_far_streams_have_come_is_told() {
     cipher.hear(&a);
     let rollovers = loop {
         match exchange.event() {
-            Event::RolledOver { endpoint, rollovers } if endpoint == at_a => {
+            Event::RolledOver {
+                endpoint,
+                rollovers,
+            } if endpoint == at_a => {
                 if rollovers.theirs.iter().any(|stream| stream.index > 65_536)
                     && !rollovers.ours.is_empty()
                 {

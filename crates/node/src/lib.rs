@@ -17,6 +17,7 @@ mod services;
 mod shard;
 mod signals;
 mod transport;
+mod turn;
 
 pub use config::NodeConfig;
 pub use error::NodeError;

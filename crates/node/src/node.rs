@@ -16,6 +16,7 @@ use crate::error::NodeError;
 use crate::network::Network;
 use crate::notify::notify;
 use crate::running::Running;
+use crate::turn::Turn;
 
 /// How often a stop looks whether calls are left, and how often it says so when none ends.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(100);
@@ -67,6 +68,14 @@ impl RunningNode {
             .map_or(&[], |parts| &parts.running.addresses)
     }
 
+    /// Where TURN is served; nothing where it is not.
+    pub fn turn_addresses(&self) -> &[(Transport, SocketAddr)] {
+        self.parts
+            .as_ref()
+            .and_then(|parts| parts.running.turn.as_ref())
+            .map_or(&[], Turn::addresses)
+    }
+
     /// The realm of its digest challenges.
     pub fn realm(&self) -> &str {
         self.parts
@@ -107,6 +116,9 @@ impl RunningNode {
         }
         let running = &parts.running;
         running.services.stopping.store(true, Ordering::Relaxed);
+        if let Some(turn) = &running.turn {
+            turn.stop();
+        }
         parts.network.stop();
         running.write_bindings();
         if let Err(error) = running.bindings.flush() {

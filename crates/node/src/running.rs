@@ -18,6 +18,7 @@ use crate::records;
 use crate::services::NodeServices;
 use crate::shard::{Counters, Item};
 use crate::transport::tls::Tls;
+use crate::turn::Turn;
 
 /// How often bindings are looked after: expired ones forgotten, changes handed to the store.
 const BINDING_INTERVAL: Duration = Duration::from_millis(200);
@@ -34,6 +35,7 @@ const LISTING_TIME: Duration = Duration::from_secs(5);
 /// Everything that outlives a single task.
 pub(crate) struct Running {
     pub(crate) services: Arc<NodeServices>,
+    pub(crate) turn: Option<Turn>,
     pub(crate) records: Records,
     pub(crate) revision: Mutex<Revision>,
     pub(crate) bindings: BindingJournal,
@@ -139,6 +141,7 @@ impl Running {
         let news = &services.news;
         let usage = services.plane.usage();
         let loaded = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let turn = self.turn.as_ref().map(Turn::figures).unwrap_or_default();
         let counters = [
             (
                 "datagrams_received",
@@ -158,7 +161,20 @@ impl Running {
             ("malformed_messages", loaded(&news.malformed)),
             ("journal_refusals", loaded(&news.journal_refusals)),
             ("media_endpoints", usage.endpoints as u64),
+            ("turn_allocations", turn.allocations),
+            ("turn_allocated", turn.allocated),
+            ("turn_refused", turn.refused),
+            ("turn_packets_to_peers", turn.packets_to_peers),
+            ("turn_packets_to_clients", turn.packets_to_clients),
+            ("turn_packets_dropped", turn.packets_dropped),
+            ("turn_bytes_relayed", turn.bytes_relayed),
+            ("stun_bindings", turn.bindings),
         ];
+        let turn_listener = |(transport, address): &(Transport, SocketAddr)| Listener {
+            transport: format!("TURN/{transport}"),
+            address: *address,
+        };
+        let turn_addresses = self.turn.as_ref().map_or(&[][..], Turn::addresses);
         let listener = |(transport, address): &(Transport, SocketAddr)| Listener {
             transport: transport.to_string(),
             address: *address,
@@ -167,7 +183,12 @@ impl Running {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             process: std::process::id(),
             uptime_seconds: self.started.elapsed().as_secs(),
-            listeners: self.addresses.iter().map(listener).collect(),
+            listeners: self
+                .addresses
+                .iter()
+                .map(listener)
+                .chain(turn_addresses.iter().map(turn_listener))
+                .collect(),
             shards: services.inboxes.shards(),
             devices: services.directory().len() as u64,
             bindings: services.locations.len() as u64,

@@ -1,7 +1,7 @@
 //! What the shards ask of the rest of the node: directory, registrar, name service, media plane,
 //! journal of calls, and news for all.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -15,6 +15,7 @@ use fernamt_media::Plane;
 use fernamt_sip::time::{Now, UnixTime};
 use fernamt_sip::transport::ConnectionId;
 use fernamt_store::{CallJournal, CommitSink};
+use fernamt_stun::server::Keys;
 use tokio::runtime::Handle;
 
 use crate::location::Locations;
@@ -22,6 +23,7 @@ use crate::resolve::Resolver;
 use crate::shard::{Inboxes, Item, Services};
 use crate::transport::access::Access;
 use crate::transport::stream::Streams;
+use crate::turn::{self, TurnServices};
 
 /// News that is counted.
 #[derive(Debug, Default)]
@@ -202,6 +204,26 @@ impl Services for NodeServices {
         if !self.stopping.load(Ordering::Relaxed) {
             self.locations.connection_closed(connection);
         }
+    }
+}
+
+impl TurnServices for NodeServices {
+    fn keys(&self, user: &str) -> Option<Keys> {
+        turn::keys_of(&self.directory(), user)
+    }
+
+    fn authentication_failed(&self, source: SocketAddr) {
+        let news = &self.news;
+        news.authentication_failures.fetch_add(1, Ordering::Relaxed);
+        if news.may_log(crate::clock::now().unix) {
+            tracing::info!(%source, "failed to authenticate for TURN");
+        }
+    }
+
+    fn ignored(&self, source: IpAddr) {
+        let until = crate::clock::now().unix + self.config.guard.ban;
+        // No shard knows of it yet.
+        self.banned(u16::MAX, source, until);
     }
 }
 

@@ -13,6 +13,7 @@ mod registrations;
 mod route;
 mod serve;
 mod status;
+mod turn;
 
 use std::fs::File;
 use std::io::Read as _;
@@ -97,6 +98,7 @@ enum Command {
     Apply(apply::Options),
     Export(export::Options),
     Status(status::Options),
+    Turn(turn::Options),
     Completions(completions::Options),
     Manual(manual::Options),
 }
@@ -116,6 +118,7 @@ pub(crate) fn run(line: Line) -> Outcome {
         Command::Apply(options) => apply::run(&data, &options),
         Command::Export(options) => export::run(&data, &options),
         Command::Status(options) => status::run(&data, &options),
+        Command::Turn(options) => turn::run(&data, &options),
         Command::Completions(options) => completions::run(&options),
         Command::Manual(options) => manual::run(&options),
     }
@@ -205,6 +208,7 @@ mod tests {
             "fernamt apply f.toml --dry-run",
             "fernamt export",
             "fernamt status --json",
+            "fernamt turn anna --hours 1 --json",
             "fernamt completions bash",
             "fernamt manual device add",
         ] {
@@ -224,6 +228,8 @@ mod tests {
             "fernamt serve --media 127.0.0.1:20000-10000",
             "fernamt device add",
             "fernamt cdr --since yesterday",
+            "fernamt turn anna --hours 0",
+            "fernamt turn anna --hours 721",
             "fernamt explain",
             "fernamt route 10",
         ] {

@@ -19,3 +19,4 @@ mod nat;
 mod release;
 mod secure;
 mod streams;
+mod turn;

@@ -14,7 +14,8 @@ fn link(number: u64) -> Link {
 /// Voice on the carrier, two of video.
 fn bundle() -> Bundle {
     let mut bundle = Bundle::new(link(1), [link(2), link(3)].into_iter());
-    for (number, mid, payload_types) in [(1, "0", vec![0, 8]), (2, "1", vec![96]), (3, "2", vec![96])]
+    for (number, mid, payload_types) in
+        [(1, "0", vec![0, 8]), (2, "1", vec![96]), (3, "2", vec![96])]
     {
         let remote = Remote {
             payload_types,
@@ -45,9 +46,15 @@ fn owner(bundle: &mut Bundle, packet: &[u8]) -> Option<Link> {
 fn a_packet_belongs_to_whom_it_names_and_its_source_from_then_on() {
     let mut bundle = bundle();
     assert_eq!(owner(&mut bundle, &packet(96, 7, None)), None);
-    assert_eq!(owner(&mut bundle, &packet(96, 7, Some(b'2'))), Some(link(3)));
+    assert_eq!(
+        owner(&mut bundle, &packet(96, 7, Some(b'2'))),
+        Some(link(3))
+    );
     assert_eq!(owner(&mut bundle, &packet(96, 7, None)), Some(link(3)));
-    assert_eq!(owner(&mut bundle, &packet(96, 7, Some(b'1'))), Some(link(2)));
+    assert_eq!(
+        owner(&mut bundle, &packet(96, 7, Some(b'1'))),
+        Some(link(2))
+    );
 }
 
 #[test]

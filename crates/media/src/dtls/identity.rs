@@ -57,7 +57,9 @@ impl Identity {
             .handshake_timeout(HANDSHAKE_TIMEOUT)
             .build();
         let config = config
-            .inspect_err(|error| tracing::error!(%error, "handshakes on the media path cannot work"))
+            .inspect_err(
+                |error| tracing::error!(%error, "handshakes on the media path cannot work"),
+            )
             .ok()?;
         Some(Identity {
             certificate: dimpl::DtlsCertificate {

@@ -128,7 +128,10 @@ mod tests {
         assert_eq!(spoilt(3, 19), Content::Forgeable);
         assert_eq!(spoilt(8, 1), Content::Forgeable);
         assert_eq!(spoilt(11, 21), Content::Forgeable);
-        assert_eq!(content(&record(22, 0, &message(1)[..11])), Content::Forgeable);
+        assert_eq!(
+            content(&record(22, 0, &message(1)[..11])),
+            Content::Forgeable
+        );
     }
 
     proptest! {

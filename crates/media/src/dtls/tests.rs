@@ -127,7 +127,9 @@ impl World {
                 self.now_micros += 10_000;
             }
             for side in sides.iter_mut() {
-                self.work(side, |agreement, clock, send| agreement.on_time(clock, send));
+                self.work(side, |agreement, clock, send| {
+                    agreement.on_time(clock, send)
+                });
             }
         }
     }
@@ -179,9 +181,15 @@ fn another_certificate_than_the_negotiated_one_gives_no_keys() {
         world.run(&mut [&mut client, &mut server], 90_000);
         assert!(client.keys().is_none() || server.keys().is_none());
         let told = [&client, &server].map(|side| {
-            side.agreed.contains(&Agreement::Failed(ProtectionFailure::WrongFingerprint))
+            side.agreed
+                .contains(&Agreement::Failed(ProtectionFailure::WrongFingerprint))
         });
-        assert!(told.contains(&true), "{:?} {:?}", client.agreed, server.agreed);
+        assert!(
+            told.contains(&true),
+            "{:?} {:?}",
+            client.agreed,
+            server.agreed
+        );
     }
 }
 
@@ -218,8 +226,12 @@ fn alerts_and_noise_in_clear_end_nothing() {
     let noise = [&[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 30][..], &[7; 30]].concat();
     for side in [SERVER, CLIENT] {
         let other = if side == SERVER { CLIENT } else { SERVER };
-        world.under_way.push((address(other), address(side), alert.to_vec()));
-        world.under_way.push((address(other), address(side), noise.clone()));
+        world
+            .under_way
+            .push((address(other), address(side), alert.to_vec()));
+        world
+            .under_way
+            .push((address(other), address(side), noise.clone()));
     }
     world.run(&mut [&mut client, &mut server], 5_000);
     assert_agreed(&client, &server);
@@ -271,7 +283,10 @@ fn an_old_handshake_is_forgotten_and_what_nobody_answers_is_told_once() {
     let (mut alone, _) = pair();
     world.begin(&mut alone, SERVER);
     world.run(&mut [&mut alone], 400_000);
-    assert_eq!(alone.agreed, [Agreement::Failed(ProtectionFailure::Handshake)]);
+    assert_eq!(
+        alone.agreed,
+        [Agreement::Failed(ProtectionFailure::Handshake)]
+    );
 }
 
 #[test]

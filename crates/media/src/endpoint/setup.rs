@@ -134,12 +134,7 @@ impl Endpoint {
         }
     }
 
-    fn set_protection(
-        &mut self,
-        remote: &Remote,
-        outside: &Outside<'_>,
-        outbox: &mut Outbox<'_>,
-    ) {
+    fn set_protection(&mut self, remote: &Remote, outside: &Outside<'_>, outbox: &mut Outbox<'_>) {
         let is_agreed = self
             .setup
             .as_ref()
@@ -152,15 +147,24 @@ impl Endpoint {
                     // Keys that crossed in descriptions are not keys of a handshake.
                     self.shield = Shield::Shut;
                 }
-                if let Some(keys) = dtls.established.as_ref().filter(|_| !self.shield.is_keyed()) {
+                if let Some(keys) = dtls
+                    .established
+                    .as_ref()
+                    .filter(|_| !self.shield.is_keyed())
+                {
                     self.use_keys(keys, &remote.rollovers, outbox);
                 }
                 let setup = self.setup.get_or_insert_default();
-                let known = setup.agreement.as_ref().is_some_and(|known| known.is_for(dtls));
+                let known = setup
+                    .agreement
+                    .as_ref()
+                    .is_some_and(|known| known.is_for(dtls));
                 if known {
                     return;
                 }
-                setup.agreement = outside.identity.map(|identity| KeyAgreement::new(identity, dtls));
+                setup.agreement = outside
+                    .identity
+                    .map(|identity| KeyAgreement::new(identity, dtls));
                 if setup.agreement.is_none() {
                     self.tell_unprotected(ProtectionFailure::Handshake, outbox);
                 }
@@ -289,7 +293,10 @@ impl Endpoint {
             let agreed = self.begin_agreement(channel, outside, outbox);
             self.agreed(agreed, now_micros, outbox);
         }
-        let agreement = self.setup.as_mut().and_then(|setup| setup.agreement.as_mut());
+        let agreement = self
+            .setup
+            .as_mut()
+            .and_then(|setup| setup.agreement.as_mut());
         let agreed = agreement.and_then(|known| known.on_time(outside.clock, outbox.send));
         self.agreed(agreed, now_micros, outbox);
     }
@@ -362,7 +369,10 @@ impl Endpoint {
                     endpoint: self.id,
                     keys,
                 });
-                let early = self.setup.as_mut().and_then(|setup| setup.early_rtcp_keys.take());
+                let early = self
+                    .setup
+                    .as_mut()
+                    .and_then(|setup| setup.early_rtcp_keys.take());
                 if let Some(keys) = early {
                     self.use_rtcp_keys(keys, outbox);
                 }
@@ -408,7 +418,10 @@ impl Endpoint {
         let agents = checks.map(|checks| [Some(&checks.rtp), checks.rtcp.as_ref()]);
         let checks = agents.into_iter().flatten().flatten();
         let checks = checks.filter_map(Agent::deadline_micros).min();
-        let agreement = setup.agreement.as_ref().and_then(KeyAgreement::deadline_micros);
+        let agreement = setup
+            .agreement
+            .as_ref()
+            .and_then(KeyAgreement::deadline_micros);
         let deadline = checks.into_iter().chain(agreement).min()?;
         let is_sooner = setup.scheduled_micros.is_none_or(|known| deadline < known);
         if is_sooner {

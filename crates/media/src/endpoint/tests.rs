@@ -85,20 +85,14 @@ fn what_is_not_rtp_is_dropped_and_counted() {
         );
     }
     assert_eq!(endpoint.statistics().packets_dropped, bad.len() as u64);
-    assert_eq!(
-        arrive(&mut endpoint, Channel::Rtp, &rtp(1)[..12], 0),
-        RTP
-    );
+    assert_eq!(arrive(&mut endpoint, Channel::Rtp, &rtp(1)[..12], 0), RTP);
 }
 
 #[test]
 fn rtcp_must_be_whole_and_is_not_counted_as_rtp() {
     let mut endpoint = endpoint(None, true);
     let report = b"\x80\xc9\x00\x01\x00\x00\x00\x07";
-    assert_eq!(
-        arrive(&mut endpoint, Channel::Rtcp, report, 0),
-        RTCP
-    );
+    assert_eq!(arrive(&mut endpoint, Channel::Rtcp, report, 0), RTCP);
     for bad in [
         &report[..7],
         b"\x80\xc9\x00\x02\x00\x00\x00\x07",

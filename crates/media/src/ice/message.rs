@@ -43,7 +43,11 @@ impl Request<'_> {
     /// Writes it, protected with the party's password.
     pub(super) fn write(&self, key: &Key, out: &mut Vec<u8>) {
         out.clear();
-        let role = if self.controlling { ICE_CONTROLLING } else { ICE_CONTROLLED };
+        let role = if self.controlling {
+            ICE_CONTROLLING
+        } else {
+            ICE_CONTROLLED
+        };
         let mut message = Builder::new(out, Class::Request, Method::BINDING, self.transaction)
             .text(attribute::USERNAME, self.username)
             .number(PRIORITY, self.priority)
@@ -52,7 +56,10 @@ impl Request<'_> {
             message = message.attribute(USE_CANDIDATE, &[]);
         }
         // It is far below the longest message.
-        let _ = message.integrity(Integrity::Sha1, key).fingerprint().finish();
+        let _ = message
+            .integrity(Integrity::Sha1, key)
+            .fingerprint()
+            .finish();
     }
 }
 

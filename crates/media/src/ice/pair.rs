@@ -112,7 +112,10 @@ impl Pair {
 
     /// What is due now; a check that is to be sent again counts as sent.
     pub(super) fn take_due(&mut self, now_micros: u64) -> Option<Due> {
-        let check = self.check.as_mut().filter(|check| check.next_micros <= now_micros)?;
+        let check = self
+            .check
+            .as_mut()
+            .filter(|check| check.next_micros <= now_micros)?;
         if check.sent >= MAX_SENT {
             self.check = None;
             self.state = State::Failed;
@@ -132,7 +135,8 @@ impl Pair {
 
     /// Whether the check under way has this transaction.
     pub(super) fn asks(&self, transaction: TransactionId) -> bool {
-        self.check.is_some_and(|check| check.transaction == transaction)
+        self.check
+            .is_some_and(|check| check.transaction == transaction)
     }
 
     /// Takes the answer to the check: whether that nominated the pair.

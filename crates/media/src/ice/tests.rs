@@ -126,7 +126,7 @@ impl World {
         let due: Vec<Datagram> = self.under_way.extract_if(.., due).collect();
         for datagram in due {
             if datagram.to == address(OURS) {
-                self.to_ours(&datagram.bytes, datagram.from);
+                self.arrive(&datagram.bytes, datagram.from);
             } else if !self.is_silent && datagram.to == self.nat.unwrap_or(address(THEIRS)) {
                 let Ok(message) = StunMessage::parse(&datagram.bytes) else {
                     panic!("theirs cannot read ours");
@@ -142,7 +142,7 @@ impl World {
         }
     }
 
-    fn to_ours(&mut self, bytes: &[u8], from: SocketAddr) {
+    fn arrive(&mut self, bytes: &[u8], from: SocketAddr) {
         let mut out = Vec::new();
         let mut send = |to, datagram: &[u8]| out.push((to, datagram.to_vec()));
         let (random, now_micros) = (&self.random, self.now_micros);
@@ -153,12 +153,18 @@ impl World {
     fn work(&mut self) {
         let mut out = Vec::new();
         let mut send = |to, datagram: &[u8]| out.push((to, datagram.to_vec()));
-        if self.ours.deadline_micros().is_some_and(|at| at <= self.now_micros) {
+        if self
+            .ours
+            .deadline_micros()
+            .is_some_and(|at| at <= self.now_micros)
+        {
             self.ours.on_time(&self.random, self.now_micros, &mut send);
             let next = self.ours.deadline_micros();
             assert!(
                 next.is_none_or(|at| at > self.now_micros) || self.ours.gives_up(self.now_micros),
-                "time stands still at {}: {:?}", self.now_micros, self.ours
+                "time stands still at {}: {:?}",
+                self.now_micros,
+                self.ours
             );
         }
         self.send_ours(out);
@@ -195,7 +201,10 @@ impl World {
         let ours = self.ours.selected().is_some_and(|(at, _)| at == found)
             && self.ours.sources().any(|source| source == found);
         let theirs = self.theirs.state();
-        ours && matches!(theirs, IceConnectionState::Connected | IceConnectionState::Completed)
+        ours && matches!(
+            theirs,
+            IceConnectionState::Connected | IceConnectionState::Completed
+        )
     }
 }
 
@@ -299,7 +308,11 @@ fn consent_that_is_not_renewed_ends_the_sending_and_comes_back_with_the_party() 
     assert_eq!(world.ours.sources().count(), 0);
     let asked = world.sent.len();
     world.run(60_000);
-    assert_eq!(world.sent.len(), asked, "nothing is sent any more, not even checks");
+    assert_eq!(
+        world.sent.len(),
+        asked,
+        "nothing is sent any more, not even checks"
+    );
     world.is_silent = false;
     world.theirs.ice_restart(
         IceCreds {
@@ -328,8 +341,13 @@ fn a_restart_keeps_the_way_until_another_is_found() {
         candidates: Vec::new(),
         ..ice(true)
     };
-    world.ours.redescribe(&restarted, &world.random, world.now_micros);
-    assert_eq!(world.ours.selected().map(|(at, _)| at), Some(address(THEIRS)));
+    world
+        .ours
+        .redescribe(&restarted, &world.random, world.now_micros);
+    assert_eq!(
+        world.ours.selected().map(|(at, _)| at),
+        Some(address(THEIRS))
+    );
     assert!(world.ours.sources().any(|source| source == address(THEIRS)));
     let moved = address("198.51.100.99:5000");
     let mut fresh = World::new(&restarted).describe();
@@ -370,9 +388,8 @@ fn an_unanswered_check_is_sent_seven_times_and_checks_are_paced() {
 
 #[test]
 fn the_pair_after_the_limit_is_passed_over() {
-    let many = (1..=MAX_PAIRS as u16 + 1).map(|port| {
-        candidate(SocketAddr::new([203, 0, 113, 1].into(), port))
-    });
+    let many = (1..=MAX_PAIRS as u16 + 1)
+        .map(|port| candidate(SocketAddr::new([203, 0, 113, 1].into(), port)));
     let world = World::new(&Ice {
         candidates: many.collect(),
         ..ice(true)
@@ -382,9 +399,16 @@ fn the_pair_after_the_limit_is_passed_over() {
 
 #[test]
 fn addresses_that_nobody_can_be_at_are_passed_over() {
-    let not_reachable = ["0.0.0.0:5000", "224.0.0.1:5000", "198.51.100.1:0", "[2001:db8::1]:5000"];
-    let mut candidates: Vec<IceCandidate> =
-        not_reachable.iter().map(|at| candidate(address(at))).collect();
+    let not_reachable = [
+        "0.0.0.0:5000",
+        "224.0.0.1:5000",
+        "198.51.100.1:0",
+        "[2001:db8::1]:5000",
+    ];
+    let mut candidates: Vec<IceCandidate> = not_reachable
+        .iter()
+        .map(|at| candidate(address(at)))
+        .collect();
     candidates.push(IceCandidate {
         component: 2,
         ..candidate(address(THEIRS))

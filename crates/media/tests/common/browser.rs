@@ -240,7 +240,10 @@ impl Browser {
         if let Some(agent) = &mut self.ice {
             agent.handle_timeout(now);
             while let Some(transmit) = agent.poll_transmit() {
-                self.party.rtp.send_to(&transmit.contents, transmit.destination).unwrap();
+                self.party
+                    .rtp
+                    .send_to(&transmit.contents, transmit.destination)
+                    .unwrap();
             }
             while let Some(event) = agent.poll_event() {
                 if let is::IceAgentEvent::NominatedSend { destination, .. } = event {

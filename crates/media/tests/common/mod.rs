@@ -109,9 +109,9 @@ impl Exchange {
     pub fn set_remote(&self, endpoint: EndpointId, remote: Remote) {
         assert_eq!(
             self.plane.execute(Command::Remote {
-            endpoint,
-            remote: Box::new(remote),
-        }),
+                endpoint,
+                remote: Box::new(remote),
+            }),
             None
         );
     }

@@ -31,7 +31,8 @@ impl Cipher {
 
     /// The party's end of keys that are written as the exchange sees them.
     pub fn of(keys: &SrtpKeys) -> Cipher {
-        let master = |key: &SrtpKey| MasterKey::new(suite_of(key.suite), &key.key_and_salt).unwrap();
+        let master =
+            |key: &SrtpKey| MasterKey::new(suite_of(key.suite), &key.key_and_salt).unwrap();
         Cipher {
             keys: keys.clone(),
             protector: Protector::new(&master(&keys.theirs)),
@@ -62,7 +63,10 @@ impl Cipher {
 
     pub fn seal_rtcp(&mut self, datagram: &[u8]) -> Vec<u8> {
         let mut room = [datagram, &[0; ROOM]].concat();
-        let length = self.protector.protect_rtcp(&mut room, datagram.len()).unwrap();
+        let length = self
+            .protector
+            .protect_rtcp(&mut room, datagram.len())
+            .unwrap();
         room.truncate(length);
         room
     }

@@ -10,7 +10,7 @@ use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use fernamt_exchange::config::Config;
+use fernamt_exchange::config::{Config, Network};
 use toml::de::DeTable;
 
 pub use self::reader::ConfigError;
@@ -44,6 +44,8 @@ pub struct NodeConfig {
     pub tls: TlsConfig,
     /// Where voice flows.
     pub media: MediaConfig,
+    /// The TURN server.
+    pub turn: TurnConfig,
     /// What the exchange is told about itself. The shell fills in its listeners, addresses and
     /// secret.
     pub exchange: Config,
@@ -109,6 +111,26 @@ pub struct MediaConfig {
     pub endpoints: Option<usize>,
 }
 
+/// The TURN server: relays for phones that no packet reaches directly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnConfig {
+    /// Whether it is served.
+    pub enabled: bool,
+    /// UDP and TCP; [`Listen::Beside`]: the SIP addresses at port 3478. A port that is taken is only
+    /// warned of.
+    pub listen: Listen,
+    /// TLS; [`Listen::Beside`]: the SIP addresses at port 5349.
+    pub tls: Listen,
+    /// The ports of relays.
+    pub relay_ports: PortRange,
+    /// Networks that relays may reach although they are not public.
+    pub allow_peers: Vec<Network>,
+    /// Relays at once.
+    pub allocations: usize,
+    /// Relays of one device at once.
+    pub allocations_per_device: usize,
+}
+
 /// Ports from the first to the last, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortRange {
@@ -150,6 +172,7 @@ impl Default for NodeConfig {
                 },
                 endpoints: None,
             },
+            turn: TurnConfig::default(),
             exchange: Config::default(),
             connections: ConnectionLimits::default(),
             name_servers: Vec::new(),
@@ -171,6 +194,24 @@ impl Default for ListenConfig {
             tls: Listen::Beside,
             websocket: Listen::Beside,
             secure_websocket: Listen::Beside,
+        }
+    }
+}
+
+impl Default for TurnConfig {
+    fn default() -> TurnConfig {
+        TurnConfig {
+            enabled: true,
+            listen: Listen::Beside,
+            tls: Listen::Beside,
+            // Above what the system gives to programs that ask for any port.
+            relay_ports: PortRange {
+                first: 61_000,
+                last: 65_535,
+            },
+            allow_peers: Vec::new(),
+            allocations: 2000,
+            allocations_per_device: 10,
         }
     }
 }
@@ -277,6 +318,7 @@ impl NodeConfig {
         config.read_identity(root.section("identity")?)?;
         config.read_tls(root.section("tls")?)?;
         config.read_media(root.section("media")?)?;
+        config.read_turn(root.section("turn")?)?;
         config.read_access(root.section("access")?)?;
         config.read_limits(root.section("limits")?)?;
         config.read_registration(root.section("registration")?)?;
@@ -332,6 +374,18 @@ impl NodeConfig {
         self.media.endpoints = section.optional("endpoints")?;
         section.read("encryption", &mut self.exchange.encryption)?;
         section.read("ice", &mut self.exchange.ice)?;
+        section.finish()
+    }
+
+    fn read_turn(&mut self, mut section: Section<'_>) -> Result<(), ConfigError> {
+        let turn = &mut self.turn;
+        section.read("enabled", &mut turn.enabled)?;
+        section.read("listen", &mut turn.listen)?;
+        section.read("tls", &mut turn.tls)?;
+        section.read("relay_ports", &mut turn.relay_ports)?;
+        section.read("allow_peers", &mut turn.allow_peers)?;
+        section.read("allocations", &mut turn.allocations)?;
+        section.read("allocations_per_device", &mut turn.allocations_per_device)?;
         section.finish()
     }
 

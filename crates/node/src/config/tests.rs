@@ -43,6 +43,12 @@ fn every_section_is_read() {
         [media]
         address = "192.0.2.1"
         ports = "30000-30999"
+        [turn]
+        listen = "192.0.2.1:3479"
+        tls = false
+        relay_ports = "50000-50999"
+        allow_peers = ["10.0.0.0/8"]
+        allocations_per_device = 3
         [access]
         trusted = ["10.0.0.0/8"]
         denied = ["198.51.100.1"]
@@ -84,6 +90,15 @@ fn every_section_is_read() {
             last: 30_999
         }
     );
+    assert!(config.turn.enabled);
+    assert_eq!(
+        config.turn.listen,
+        Listen::At(vec!["192.0.2.1:3479".parse().unwrap()])
+    );
+    assert_eq!(config.turn.tls, Listen::Off);
+    assert_eq!(config.turn.relay_ports.first, 50_000);
+    assert_eq!(config.turn.allow_peers.len(), 1);
+    assert_eq!(config.turn.allocations_per_device, 3);
     assert_eq!(config.exchange.trusted_sources.len(), 1);
     assert_eq!(config.exchange.max_calls, 10);
     assert_eq!(config.exchange.guard.ban, Duration::from_secs(30));

@@ -7,7 +7,7 @@ pub(crate) mod server;
 
 pub use self::client::{Client, ControlError};
 pub use self::protocol::{
-    Ban, Call, Listener, MAX_LINE_BYTES, Registration, Request, Response, Status,
+    Ban, Call, Listener, MAX_LINE_BYTES, Registration, Request, Response, Status, TurnCredential,
 };
 
 /// The socket's name in the data folder.

@@ -44,6 +44,14 @@ pub enum Request {
     Drain,
     /// Who is banned? Answered by [`Response::Ban`]s and [`Response::Done`].
     Bans,
+    /// Make a time-limited credential of TURN for a device. Answered by [`Response::Turn`], or by
+    /// [`Response::Done`] with a count of 0 when there is no such device.
+    Turn {
+        /// The device's user name.
+        user: String,
+        /// For how long.
+        seconds: u64,
+    },
     /// Lift a ban. Answered by [`Response::Done`]; the count says whether there was one.
     Lift {
         /// The source.
@@ -71,6 +79,8 @@ pub enum Response {
     },
     /// How the node is.
     Status(Status),
+    /// A credential of TURN.
+    Turn(TurnCredential),
     /// It is done; the end of every listing.
     Done {
         /// How many things were listed, changed or are left.
@@ -112,6 +122,30 @@ pub struct Registration {
     pub q: u16,
     /// What lies between the phone and us, for programs and for people.
     pub nat: (String, String),
+}
+
+/// A credential of TURN, good for a limited time.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnCredential {
+    /// Where TURN is served (RFC 7065), UDP first.
+    pub uris: Vec<String>,
+    /// The user name, which holds the time of its end.
+    pub username: String,
+    /// The password.
+    pub password: String,
+    /// The realm of the challenges.
+    pub realm: String,
+    /// When it ends.
+    pub expires: UnixTime,
+}
+
+impl core::fmt::Debug for TurnCredential {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter
+            .debug_struct("TurnCredential")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A call in progress.

@@ -161,9 +161,14 @@ async fn answer(
             }
             done(count)
         }
-        Request::Lift { source } => done(u64::from(
-            running.services.lift_ban(source, clock::now().unix),
-        )),
+        Request::Turn { user, seconds } => turn_of(running, &user, seconds),
+        Request::Lift { source } => {
+            if let Some(turn) = &running.turn {
+                turn.forgive(source);
+            }
+            let lifted = running.services.lift_ban(source, clock::now().unix);
+            done(u64::from(lifted))
+        }
     })
 }
 
@@ -247,6 +252,18 @@ fn call_of(call: CallSummary) -> Call {
         answer: call.answer,
         codec: call.codec.map(Into::into),
     }
+}
+
+fn turn_of(running: &Running, user: &str, seconds: u64) -> Response {
+    let Some(turn) = &running.turn else {
+        return failed("TURN is not served here; see the section [turn] of the settings");
+    };
+    let services = &running.services;
+    if services.directory().device(user).is_none() {
+        return done(0);
+    }
+    let now = clock::now().unix;
+    Response::Turn(turn.credential(&services.config, user, now + Duration::from_secs(seconds)))
 }
 
 fn route_of(running: &Running, from: &str, to: &str) -> Response {

@@ -35,6 +35,7 @@ use crate::transport::interfaces;
 use crate::transport::media_certificate;
 use crate::transport::stream::Times;
 use crate::transport::tls::Tls;
+use crate::turn::{self, Surroundings, Turn, TurnListeners, TurnParts};
 
 /// Threads of the async side: connections, name service, commands.
 const ASYNC_THREADS: usize = 2;
@@ -143,9 +144,13 @@ pub(super) fn start(config: &NodeConfig) -> Result<Parts, NodeError> {
         shard_of: Exchange::shard_of,
     })?;
     base.exchange.listeners = network.addresses.clone();
+    let relays = {
+        let _runtime = base.runtime.enter();
+        TurnListeners::open(&config.turn, &config.listen.sip)
+    };
     let mut left = Left::read(config, &base, &network.inboxes)?;
     let calls = std::mem::take(&mut left.calls);
-    let running = assemble(config, &base, left, tls, access, &network)?;
+    let running = assemble(config, &base, left, (tls, access), &network, relays)?;
     let listener = {
         let _runtime = base.runtime.enter();
         server::bind(&base.folder.control_socket()).map_err(|error| unusable(config, &error))?
@@ -174,9 +179,9 @@ fn assemble(
     config: &NodeConfig,
     base: &Base,
     left: Left,
-    tls: Arc<Tls>,
-    access: Arc<Access>,
+    (tls, access): (Arc<Tls>, Arc<Access>),
     network: &Network,
+    relays: TurnListeners,
 ) -> Result<Arc<Running>, NodeError> {
     let seed = u64::from_ne_bytes(random_bytes()?);
     let resolver = {
@@ -187,7 +192,7 @@ fn assemble(
         runtime: base.runtime.handle().clone(),
         inboxes: Arc::clone(&network.inboxes),
         streams: Arc::clone(&network.streams),
-        access,
+        access: Arc::clone(&access),
         locations: left.locations,
         resolver: Arc::new(resolver),
         plane: start_plane(config, base, &network.inboxes)?,
@@ -199,7 +204,21 @@ fn assemble(
         draining: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
     });
+    let turn = Turn::start(TurnParts {
+        runtime: base.runtime.handle().clone(),
+        settings: turn::server_settings(Surroundings {
+            turn: &config.turn,
+            media: &config.media,
+            exchange: &base.exchange,
+            listeners: &relays.list(),
+        }),
+        listeners: relays,
+        services: Arc::<NodeServices>::clone(&services),
+        access,
+        tls: Arc::clone(&tls),
+    })?;
     Ok(Arc::new(Running {
+        turn,
         services,
         records: base.records.clone(),
         revision: Mutex::new(left.revision),

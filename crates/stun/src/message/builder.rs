@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::address::{masked, write_plain};
+use super::address::{Family, masked, write_plain};
 use super::attribute::{self, padded};
 use super::header::{Class, Method, TransactionId, kind};
 use super::integrity::{self, SHA1_BYTES, SHA256_BYTES};
@@ -99,6 +99,18 @@ impl<'a> Builder<'a> {
         self.parts(
             attribute::ERROR_CODE,
             &[&code.head(), code.reason().as_bytes()],
+        )
+    }
+
+    /// Adds ADDRESS-ERROR-CODE (RFC 8656 section 18.12): why there is no relay of a family.
+    pub fn address_error(self, family: Family, code: ErrorCode) -> Self {
+        let [_, _, class, number] = code.head();
+        self.parts(
+            attribute::ADDRESS_ERROR_CODE,
+            &[
+                &[family.number(), 0, class, number],
+                code.reason().as_bytes(),
+            ],
         )
     }
 

@@ -202,7 +202,10 @@ fn strangers_may_try_only_so_many_packets_a_second() {
     }
     let tried = u64::from(STRANGE_PACKETS_PER_SECOND);
     assert_eq!(rig.endpoint.statistics().packets_unauthentic, tried);
-    assert_eq!(rig.arrive(Channel::Rtp, &party.says(1), party_address()).0, RTP);
+    assert_eq!(
+        rig.arrive(Channel::Rtp, &party.says(1), party_address()).0,
+        RTP
+    );
 }
 
 #[test]
@@ -217,7 +220,11 @@ fn rtcp_is_protected_on_its_own_port_and_on_that_of_rtp() {
         rig.set_remote(&remote);
         let mut party = Party::new(&keys(suite));
         let report = b"\x80\xc9\x00\x01\x00\x00\x00\x07".as_slice();
-        let channel = if is_multiplexed { Channel::Rtp } else { Channel::Rtcp };
+        let channel = if is_multiplexed {
+            Channel::Rtp
+        } else {
+            Channel::Rtcp
+        };
         let from = remote.rtcp.unwrap();
         assert_eq!(rig.arrive(channel, report, from).0, Arrival::Dropped);
         let mut room = [report, &[0; 100]].concat();
@@ -241,7 +248,12 @@ fn a_call_goes_on_after_a_restart_where_its_streams_stood() {
     // The numbers wrap.
     let mut rollovers = Rollovers::default();
     for sequence in (65_000..=65_535).chain(0..300) {
-        assert_eq!(before.arrive(Channel::Rtp, &party.says(sequence), party_address()).0, RTP);
+        assert_eq!(
+            before
+                .arrive(Channel::Rtp, &party.says(sequence), party_address())
+                .0,
+            RTP
+        );
         let sealed = before.seal(&rtp(sequence)).unwrap();
         party.hears(sealed);
         before.now_micros += 20_000;
@@ -256,7 +268,12 @@ fn a_call_goes_on_after_a_restart_where_its_streams_stood() {
         ..protected(keys(suite))
     });
     for sequence in 300..400 {
-        assert_eq!(after.arrive(Channel::Rtp, &party.says(sequence), party_address()).0, RTP);
+        assert_eq!(
+            after
+                .arrive(Channel::Rtp, &party.says(sequence), party_address())
+                .0,
+            RTP
+        );
         let sealed = after.seal(&rtp(sequence)).unwrap();
         assert_eq!(party.hears(sealed), rtp(sequence));
     }
@@ -271,17 +288,29 @@ fn a_description_with_the_same_keys_changes_nothing_about_the_streams() {
     let first = party.says(1);
     assert_eq!(rig.arrive(Channel::Rtp, &first, party_address()).0, RTP);
     rig.set_remote(&protected(keys(suite)));
-    assert_eq!(rig.arrive(Channel::Rtp, &first, party_address()).0, Arrival::Dropped);
-    assert_eq!(rig.arrive(Channel::Rtp, &party.says(2), party_address()).0, RTP);
+    assert_eq!(
+        rig.arrive(Channel::Rtp, &first, party_address()).0,
+        Arrival::Dropped
+    );
+    assert_eq!(
+        rig.arrive(Channel::Rtp, &party.says(2), party_address()).0,
+        RTP
+    );
     // Another key is another stream, and the old one is nobody's any more.
     let others = SrtpKeys {
         theirs: key(suite, 9),
         ..keys(suite)
     };
     rig.set_remote(&protected(others.clone()));
-    assert_eq!(rig.arrive(Channel::Rtp, &party.says(3), party_address()).0, Arrival::Dropped);
+    assert_eq!(
+        rig.arrive(Channel::Rtp, &party.says(3), party_address()).0,
+        Arrival::Dropped
+    );
     let mut party = Party::new(&others);
-    assert_eq!(rig.arrive(Channel::Rtp, &party.says(1), party_address()).0, RTP);
+    assert_eq!(
+        rig.arrive(Channel::Rtp, &party.says(1), party_address()).0,
+        RTP
+    );
 }
 
 #[test]
@@ -295,6 +324,9 @@ fn a_key_that_does_not_fit_lets_nothing_pass_and_is_told() {
         reason: ProtectionFailure::Key,
     };
     assert_eq!(rig.take_events(), [told]);
-    assert_eq!(rig.arrive(Channel::Rtp, &rtp(1), party_address()).0, Arrival::Dropped);
+    assert_eq!(
+        rig.arrive(Channel::Rtp, &rtp(1), party_address()).0,
+        Arrival::Dropped
+    );
     assert_eq!(rig.seal(&rtp(1)), None);
 }

@@ -56,10 +56,10 @@ fn ice_no_integrity() {
             request("oursfrag", Some(right)),
             request("", Some(right)),
         ] {
-            world.to_ours(&forged, address(FORGER));
+            world.arrive(&forged, address(FORGER));
         }
         assert_unmoved(&world);
-        world.to_ours(&request("oursfrag:theirfrag", Some(right)), address(THEIRS));
+        world.arrive(&request("oursfrag:theirfrag", Some(right)), address(THEIRS));
         assert_ne!(world.sent, []);
     }
 }
@@ -77,7 +77,7 @@ fn ice_long_ufrag() {
                 format!("{long}:{long}"),
                 long.clone(),
             ] {
-                world.to_ours(&request(&username, Some(right)), address(FORGER));
+                world.arrive(&request(&username, Some(right)), address(FORGER));
             }
         }
         assert_unmoved(&world);
@@ -121,13 +121,13 @@ fn stun_predictable_txid() {
     };
     // Even with the right transaction, and from the right place.
     for forged in [answer(None), answer(Some("a guess"))] {
-        world.to_ours(&forged, address(THEIRS));
+        world.arrive(&forged, address(THEIRS));
     }
     assert_eq!(world.ours.selected(), None);
     assert_eq!(world.ours.sources().count(), 0);
     // From the wrong place even the right answer proves nothing.
     let right = answer(Some(&credentials("their").password));
-    world.to_ours(&right, address(FORGER));
+    world.arrive(&right, address(FORGER));
     assert_eq!(world.ours.selected(), None);
 }
 
@@ -144,7 +144,7 @@ fn what_must_be_understood_and_is_not_is_refused_with_a_proof() {
         .integrity(Integrity::Sha1, &key)
         .finish()
         .unwrap();
-    world.to_ours(&bytes, address(THEIRS));
+    world.arrive(&bytes, address(THEIRS));
     let answer = Message::parse(&world.sent[0].1).unwrap();
     assert_eq!(answer.class(), Class::Error);
     assert_eq!(answer.verify(&key), Some(Integrity::Sha1));
@@ -160,13 +160,13 @@ proptest! {
         with in any::<u8>(),
     ) {
         for mut world in agents() {
-            world.to_ours(&bytes, address(FORGER));
+            world.arrive(&bytes, address(FORGER));
             let right = &credentials("ours").password;
             let mut spoilt = request("oursfrag:theirfrag", Some(right));
             if let Some(byte) = spoilt.get_mut(at) {
                 prop_assume!(*byte != with);
                 *byte = with;
-                world.to_ours(&spoilt, address(FORGER));
+                world.arrive(&spoilt, address(FORGER));
             }
             prop_assert_eq!(world.sent.len(), 0);
             prop_assert_eq!(world.ours.pairs.len(), 0);

@@ -33,6 +33,17 @@ pub(crate) struct Binding {
     listener: TcpListener,
 }
 
+impl Binding {
+    /// Waits for a connection.
+    ///
+    /// # Errors
+    /// What the system says; the listener is as good as before.
+    pub(crate) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, remote) = self.listener.accept().await?;
+        Ok((stream, canonical(remote)))
+    }
+}
+
 /// Opens a listener. To be called within the runtime.
 ///
 /// # Errors
@@ -65,14 +76,10 @@ pub(crate) fn bind(transport: Transport, address: SocketAddr) -> Result<Binding,
 
 /// Takes in connections for ever.
 pub(crate) async fn serve(streams: Arc<Streams>, binding: Binding) {
-    let Binding {
-        transport,
-        listener,
-        ..
-    } = binding;
+    let transport = binding.transport;
     loop {
-        match listener.accept().await {
-            Ok((stream, remote)) => take_in(&streams, transport, stream, canonical(remote)),
+        match binding.accept().await {
+            Ok((stream, remote)) => take_in(&streams, transport, stream, remote),
             Err(error) => {
                 tracing::warn!(%transport, %error, "a connection cannot be taken in");
                 // Out of files, or the peer was gone before we came.

@@ -1,56 +1,34 @@
 //! Keep-alive of flows over UDP (RFC 5626 section 4.4.2): a STUN Binding request on the SIP port is
-//! answered with the address it came from (RFC 5389). Nothing else of STUN is spoken here.
+//! answered with the address it came from (RFC 8489 section 12). Nothing else of STUN is spoken here.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-const HEADER_BYTES: usize = 20;
-const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+use fernamt_stun::message::{Builder, attribute};
+use fernamt_stun::{Class, Message, Method};
+
+/// By this a Binding request begins, and no SIP message.
 const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
-const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
-const XOR_MAPPED_ADDRESS: [u8; 2] = [0x00, 0x20];
 
 /// The answer to a Binding request; `None` for everything else, which may be SIP.
 pub(crate) fn answer(datagram: &[u8], remote: SocketAddr) -> Option<Arc<[u8]>> {
-    // No SIP message begins with a zero byte.
-    let header = datagram
-        .get(..HEADER_BYTES)
-        .filter(|_| datagram.starts_with(&BINDING_REQUEST))?;
-    let length = u16::from_be_bytes(header.get(2..4)?.try_into().ok()?);
-    let transaction = header.get(8..)?;
-    if header.get(4..8)? != MAGIC_COOKIE || usize::from(length) + HEADER_BYTES != datagram.len() {
+    if !datagram.starts_with(&BINDING_REQUEST) {
         return None;
     }
-    let mut value = vec![0, if remote.is_ipv4() { 1 } else { 2 }];
-    let port = remote.port().to_be_bytes();
-    value.extend(
-        port.iter()
-            .zip(MAGIC_COOKIE)
-            .map(|(byte, mask)| byte ^ mask),
-    );
-    let mask = MAGIC_COOKIE.iter().chain(transaction);
-    match remote.ip() {
-        IpAddr::V4(ip) => {
-            value.extend(ip.octets().iter().zip(mask).map(|(byte, mask)| byte ^ mask))
-        }
-        IpAddr::V6(ip) => {
-            value.extend(ip.octets().iter().zip(mask).map(|(byte, mask)| byte ^ mask))
-        }
-    }
-    let value_length = u16::try_from(value.len()).ok()?;
-    let mut response = Vec::with_capacity(HEADER_BYTES + 4 + value.len());
-    response.extend(BINDING_SUCCESS);
-    response.extend((value_length + 4).to_be_bytes());
-    response.extend(MAGIC_COOKIE);
-    response.extend(transaction);
-    response.extend(XOR_MAPPED_ADDRESS);
-    response.extend(value_length.to_be_bytes());
-    response.extend(value);
+    let request = Message::parse(datagram).ok()?;
+    let mut response = Vec::with_capacity(64);
+    let transaction = request.transaction();
+    Builder::new(&mut response, Class::Success, Method::BINDING, transaction)
+        .masked_address(attribute::XOR_MAPPED_ADDRESS, remote)
+        .finish()
+        .ok()?;
     Some(response.into())
 }
 
 #[cfg(test)]
 mod tests {
+    use fernamt_stun::message::MAGIC_COOKIE;
+
     use super::*;
 
     fn request(length: u16, body: usize) -> Vec<u8> {
