@@ -325,7 +325,7 @@ impl Server {
                 | Method::REFRESH
                 | Method::CREATE_PERMISSION
                 | Method::CHANNEL_BIND,
-            ) if self.settings.relays => self.authenticate(now, flow, message, bytes),
+            ) => self.authenticate(now, flow, message, bytes),
             // A server is asked, and answers nothing that is no question.
             _ => self.figures.malformed += 1,
         }
