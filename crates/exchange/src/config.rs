@@ -6,6 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use fernamt_sip::digest::Algorithm;
 use fernamt_sip::transport::Transport;
 
+use crate::encryption::{Encryption, IceMode};
+use crate::media::Fingerprint;
+
 /// The settings of one exchange. Every value has a default.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -45,6 +48,13 @@ pub struct Config {
     pub session_minimum: Duration,
     /// A call without any media from a side that may send is released after this; `None`: never.
     pub media_silence: Option<Duration>,
+    /// Whether the media of devices are encrypted whose record says nothing of it.
+    pub encryption: Encryption,
+    /// The part that the media plane plays in connectivity checks.
+    pub ice: IceMode,
+    /// What the certificate of the media plane hashes to; `None`: it has none, and DTLS is neither
+    /// offered nor accepted.
+    pub fingerprint: Option<Fingerprint>,
     /// How long it rings before the caller is told that nobody answers.
     pub ring_time: Duration,
     /// Whether 3xx answers of a device are followed, and how many.
@@ -115,6 +125,9 @@ impl Default for Config {
             session_interval: Duration::from_secs(1800),
             session_minimum: Duration::from_secs(90),
             media_silence: Some(Duration::from_secs(300)),
+            encryption: Encryption::Automatic,
+            ice: IceMode::Full,
+            fingerprint: None,
             ring_time: Duration::from_secs(120),
             redirects: 5,
             trusted_sources: vec![

@@ -8,6 +8,7 @@ use fernamt_sip::digest::Ha1;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
+use crate::encryption::{Encryption, MediaTransport};
 use crate::routing::{Dialled, MAX_DIALLED_BYTES};
 
 /// Something that registers and is called: a phone, an adapter, a program.
@@ -23,6 +24,10 @@ pub struct Device {
     pub ha1: Ha1,
     /// Whether its media may flow directly to and from a peer that also allows it.
     pub direct_media: bool,
+    /// Whether its media are encrypted.
+    pub encryption: Encryption,
+    /// How its media are carried.
+    pub media_transport: MediaTransport,
 }
 
 /// All devices, for look-ups. Built as a whole from the records or changed device by device.

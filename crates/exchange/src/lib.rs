@@ -16,6 +16,7 @@ mod calls;
 pub mod cause;
 pub mod config;
 pub mod directory;
+pub mod encryption;
 pub mod exchange;
 pub mod guard;
 pub mod interface;

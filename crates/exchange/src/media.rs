@@ -13,7 +13,7 @@ mod protection;
 
 pub use protection::{
     Dtls, DtlsRole, Fingerprint, Ice, IceCandidate, IceCandidateKind, IceCredentials, Protection,
-    Rollovers, SrtpKey, SrtpKeys,
+    Rollovers, SrtpKey, SrtpKeys, StreamPosition,
 };
 
 /// Names an endpoint, for ever; chosen by the exchange.
@@ -41,7 +41,7 @@ pub enum Command {
         /// The endpoint.
         endpoint: EndpointId,
         /// Where the party is and how it may be found.
-        remote: Remote,
+        remote: Box<Remote>,
     },
     /// The party has found more addresses at which it may be (trickle ICE, RFC 8838).
     Candidates {
@@ -244,11 +244,12 @@ pub enum Event {
         /// Why.
         reason: ProtectionFailure,
     },
-    /// A rollover counter has changed: about every twenty minutes of voice.
+    /// A protected stream has come so far that its position must be known after a restart: about every
+    /// ten minutes of voice, and once soon after it has begun.
     RolledOver {
         /// The endpoint.
         endpoint: EndpointId,
-        /// All of its counters.
+        /// All of its positions.
         rollovers: Rollovers,
     },
     /// Connectivity checks have found the way to the party, or a better one.
@@ -344,6 +345,9 @@ pub struct Statistics {
     /// Packets dropped because of who sent them (not the party), what they were (not valid, not
     /// negotiated) or how many; and those for the party of a payload type that it did not negotiate.
     pub packets_dropped: u64,
+    /// Of the dropped ones, those from where the party may be whose protection was wrong: not
+    /// authentic, repeated, too late, or in clear.
+    pub packets_unauthentic: u64,
     /// Packets that should have arrived and did not, by sequence numbers (RFC 3550 A.3).
     pub packets_lost: u64,
     /// Interarrival jitter of the party's stream (RFC 3550 A.8), in microseconds; zero for dynamic

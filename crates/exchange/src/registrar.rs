@@ -5,6 +5,7 @@
 mod contacts;
 mod draft;
 mod location;
+mod nat;
 mod request;
 
 use core::time::Duration;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use contacts::{ContactValue, write_contacts};
 pub use location::{Location, LocationCounters, MAX_BINDINGS, MAX_BINDINGS_PER_DEVICE, Page};
+pub use nat::Nat;
 pub use request::{
     MAX_CONTACT_BYTES, MAX_CONTACTS, MAX_INSTANCE_BYTES, MAX_PATHS, MAX_USER_AGENT_BYTES,
     RegisterRejection, register_request,
@@ -52,6 +54,10 @@ pub struct Binding {
     /// The connection it came on; it does not outlive the process.
     #[serde(skip)]
     pub connection: Option<ConnectionId>,
+    /// What the REGISTER showed of the way; not kept through a restart. [`Binding::nat`] is for
+    /// reading.
+    #[serde(skip)]
+    pub nat: Nat,
 }
 
 /// What a REGISTER wants.

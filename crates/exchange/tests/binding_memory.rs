@@ -63,6 +63,7 @@ fn change(number: u64) -> RegisterChange {
         local: ([192, 0, 2, 1], 5061).into(),
         received: ([203, 0, 113, 77], 49_152).into(),
         connection: Some(ConnectionId(number)),
+        nat: Default::default(),
     };
     RegisterChange::Update(vec![ContactChange {
         binding,

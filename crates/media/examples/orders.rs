@@ -68,7 +68,10 @@ fn open(plane: &Plane, call: u64) -> Option<[EndpointId; 2]> {
             silence: Some(Duration::from_secs(60)),
             ..Remote::plain(rtp)
         };
-        plane.execute(Command::Remote { endpoint, remote });
+        plane.execute(Command::Remote {
+            endpoint,
+            remote: Box::new(remote),
+        });
     }
     let [a, b] = ids;
     plane.execute(Command::Bridge { a, b });

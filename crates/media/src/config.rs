@@ -5,6 +5,7 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use crate::announcement::Language;
+use crate::dtls::Certificate;
 
 /// The largest RTP or RTCP datagram that is relayed, in bytes. Voice needs some hundred; a path of
 /// 1,500 bytes carries less than this. Larger ones are dropped and counted.
@@ -42,6 +43,9 @@ pub struct PlaneConfig {
     /// The most packets in a second that are accepted from one party. Ends floods, and loops that
     /// somebody makes by giving our own addresses as his.
     pub packets_per_second: u32,
+    /// Our certificate for the agreement of keys on the media path (RFC 5763); `None`: no keys are
+    /// agreed there.
+    pub certificate: Option<Certificate>,
     /// The language of the announcements.
     pub language: Language,
     /// How often silence is looked for and idle pairs are put in order.
@@ -60,6 +64,7 @@ impl Default for PlaneConfig {
             prepared_pairs: 64,
             quarantine: Duration::from_secs(2),
             packets_per_second: 1_000,
+            certificate: None,
             language: Language::default(),
             tick: Duration::from_secs(1),
         }

@@ -21,8 +21,14 @@
 //!
 //! The RTCP latch follows: it takes the negotiated RTCP address. When the RTP was found elsewhere than
 //! negotiated, it also takes one on that IP address that names the SSRC heard there.
+//!
+//! Where packets are protected ([`Gate::may_try`], [`Gate::authenticated`]), the latch learns from
+//! authentic packets only, so that it may learn from any source; others than the known ones may only
+//! try a few packets a second. Where connectivity checks find the way, their [`Paths`] take the
+//! latch's place.
 
 mod latch;
+mod paths;
 mod rate;
 
 use core::net::{IpAddr, SocketAddr};
@@ -31,7 +37,14 @@ use fernamt_exchange::media::Remote;
 use fernamt_rtp::packet::Header;
 
 use latch::{Latch, RtcpLatch};
+pub(crate) use paths::Paths;
 use rate::Rate;
+
+use crate::socket::Channel;
+
+/// Packets in a second that are tried for their authenticity from sources that are not the known one:
+/// enough for a party that has moved, too few to keep the machine busy.
+pub(crate) const STRANGE_PACKETS_PER_SECOND: u32 = 100;
 
 /// What became of a packet at the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +67,13 @@ pub(crate) struct Gate {
     latch: Latch,
     rtcp_latch: RtcpLatch,
     rate: Rate,
+    strange_rate: Rate,
+    /// What connectivity checks have found; instead of the latch.
+    paths: Option<Box<Paths>>,
+    /// The streams of others arrive here, too (RFC 8843): whether a packet is wanted is asked later.
+    carries: bool,
+    /// Counts datagrams that have no numbers of their own.
+    datagrams: u16,
 }
 
 /// What signalling says about where the party is.
@@ -74,6 +94,10 @@ impl Gate {
             latch: Latch::open(None, now_micros),
             rtcp_latch: RtcpLatch::default(),
             rate: Rate::new(packets_per_second),
+            strange_rate: Rate::new(STRANGE_PACKETS_PER_SECOND),
+            paths: None,
+            carries: false,
+            datagrams: 0,
         }
     }
 
@@ -96,8 +120,14 @@ impl Gate {
     /// Judges a packet on the RTP port.
     #[inline]
     pub(crate) fn admit(&mut self, from: SocketAddr, header: Header, now_micros: u64) -> Verdict {
-        if !self.sends || !self.payload_types.contains(header.payload_type) {
+        if !self.carries && !self.wants(header.payload_type) {
             return Verdict::Dropped;
+        }
+        if let Some(paths) = &self.paths {
+            return match paths.accept(Channel::Rtp, from) && self.rate.allows(now_micros) {
+                true => Verdict::Accepted,
+                false => Verdict::Dropped,
+            };
         }
         match self.latch.admit(&self.negotiated, from, header, now_micros) {
             Verdict::Accepted if !self.rate.allows(now_micros) => Verdict::Dropped,
@@ -121,7 +151,9 @@ impl Gate {
         if self.negotiated.rtcp.is_none() {
             return Verdict::Dropped;
         }
-        let known = if multiplexed || self.is_multiplexed() {
+        let known = if let Some(paths) = &self.paths {
+            paths.accept(channel_of(multiplexed), from)
+        } else if multiplexed || self.is_multiplexed() {
             // On the RTP port it is as good as the RTP of the same source (RFC 5761), no better.
             let source = self.latch.address().unwrap_or(self.negotiated.rtp);
             multiplexed && self.is_multiplexed() && same(source, from)
@@ -135,6 +167,150 @@ impl Gate {
         }
     }
 
+    /// Judges a datagram that is not RTP (UDPTL): by source only.
+    pub(crate) fn admit_datagram(&mut self, from: SocketAddr, now_micros: u64) -> Verdict {
+        self.datagrams = self.datagrams.wrapping_add(1);
+        let header = Header {
+            marker: false,
+            payload_type: 0,
+            sequence: self.datagrams,
+            timestamp: 0,
+            ssrc: 0,
+        };
+        if !self.sends {
+            return Verdict::Dropped;
+        }
+        match self.latch.admit(&self.negotiated, from, header, now_micros) {
+            Verdict::Accepted if !self.rate.allows(now_micros) => Verdict::Dropped,
+            verdict => verdict,
+        }
+    }
+
+    /// Whether a protected packet from there is worth the work of looking whether it is authentic.
+    /// Nothing is learned from it yet.
+    #[inline]
+    pub(crate) fn may_try(&mut self, channel: Channel, from: SocketAddr, now_micros: u64) -> bool {
+        if let Some(paths) = &self.paths {
+            return paths.accept(channel, from) && self.rate.allows(now_micros);
+        }
+        let known = match channel {
+            Channel::Rtp => self.latch.address().unwrap_or(self.negotiated.rtp),
+            Channel::Rtcp => match self.rtcp_latch.address().or(self.negotiated.rtcp) {
+                Some(known) => known,
+                None => return false,
+            },
+        };
+        match same(known, from) {
+            true => self.rate.allows(now_micros),
+            false => self.strange_rate.allows(now_micros),
+        }
+    }
+
+    /// Takes note of an RTP packet that is authentic. The latch moves to where the party is now, when
+    /// it has been silent where it was.
+    #[inline]
+    pub(crate) fn authenticated(
+        &mut self,
+        from: SocketAddr,
+        header: Header,
+        now_micros: u64,
+    ) -> Verdict {
+        if self.paths.is_some() {
+            return Verdict::Accepted;
+        }
+        self.latch
+            .authenticated(&self.negotiated, from, header, now_micros)
+    }
+
+    /// Takes note of an RTCP packet that is authentic.
+    pub(crate) fn authenticated_rtcp(&mut self, channel: Channel, from: SocketAddr) {
+        if channel == Channel::Rtcp && self.paths.is_none() {
+            self.rtcp_latch.set(from);
+        }
+    }
+
+    /// Takes note of the party having shown who it is in another way than by a packet.
+    pub(crate) fn identified(
+        &mut self,
+        channel: Channel,
+        from: SocketAddr,
+        now_micros: u64,
+    ) -> Verdict {
+        match channel {
+            _ if self.paths.is_some() => Verdict::Accepted,
+            Channel::Rtp => self.latch.identified(from, now_micros),
+            Channel::Rtcp => {
+                self.rtcp_latch.set(from);
+                Verdict::Accepted
+            }
+        }
+    }
+
+    /// Whether a handshake with somebody at this address may be about this party: from where checks
+    /// have found it, where it is latched, or where signalling says that it may be.
+    pub(crate) fn may_shake_hands(
+        &mut self,
+        channel: Channel,
+        from: SocketAddr,
+        now_micros: u64,
+    ) -> bool {
+        let may_be_here = match (&self.paths, self.latch.address()) {
+            (Some(paths), _) => paths.accept(channel, from),
+            (None, Some(latched)) if channel == Channel::Rtp => {
+                same(latched, from) || same(self.negotiated.rtp, from)
+            }
+            (None, Some(latched)) => latched.ip() == from.ip() || self.is_negotiated(channel, from),
+            (None, None) => {
+                self.is_negotiated(channel, from) || from.ip() == self.negotiated.signalling
+            }
+        };
+        may_be_here && self.strange_rate.allows(now_micros)
+    }
+
+    /// Whether this is exactly where the description says, or where checks have found the party.
+    pub(crate) fn is_negotiated(&self, channel: Channel, from: SocketAddr) -> bool {
+        match &self.paths {
+            Some(paths) => paths.accept(channel, from),
+            None => self
+                .negotiated(channel)
+                .is_some_and(|said| same(said, from)),
+        }
+    }
+
+    /// Where a handshake of ours begins.
+    pub(crate) fn handshake_destination(&self, channel: Channel) -> Option<SocketAddr> {
+        match &self.paths {
+            Some(paths) => paths.destination(channel),
+            None => reachable(self.negotiated(channel)?),
+        }
+    }
+
+    fn negotiated(&self, channel: Channel) -> Option<SocketAddr> {
+        match channel {
+            Channel::Rtp => Some(self.negotiated.rtp),
+            Channel::Rtcp => self.negotiated.rtcp,
+        }
+    }
+
+    /// Lets connectivity checks say who may speak and where packets go, or the latch again.
+    pub(crate) fn set_paths(&mut self, paths: Option<Paths>) {
+        match (&mut self.paths, paths) {
+            (Some(known), Some(paths)) => **known = paths,
+            (known, paths) => *known = paths.map(Box::new),
+        }
+    }
+
+    /// Whether the streams of others arrive here, too.
+    pub(crate) fn set_carries(&mut self, carries: bool) {
+        self.carries = carries;
+    }
+
+    /// Whether the party may send this payload type.
+    #[inline]
+    pub(crate) fn wants(&self, payload_type: u8) -> bool {
+        self.sends && self.payload_types.contains(payload_type)
+    }
+
     /// Where RTP goes: to the latched address, before that to the negotiated one; `None` while the
     /// party does not want to receive.
     #[inline]
@@ -142,14 +318,31 @@ impl Gate {
         if !self.receives {
             return None;
         }
+        self.media_destination()
+    }
+
+    /// Where packets go that the receiving side of another endpoint has asked for.
+    #[inline]
+    pub(crate) fn media_destination(&self) -> Option<SocketAddr> {
+        if let Some(paths) = &self.paths {
+            return paths.destination(Channel::Rtp);
+        }
         self.latch
             .address()
             .or_else(|| reachable(self.negotiated.rtp))
     }
 
+    /// Whether the party wants to receive.
+    pub(crate) fn receives(&self) -> bool {
+        self.receives
+    }
+
     /// Where RTCP goes, whether the party wants to receive voice or not.
     pub(crate) fn rtcp_destination(&self) -> Option<SocketAddr> {
         let negotiated = self.negotiated.rtcp?;
+        if let Some(paths) = &self.paths {
+            return paths.destination(channel_of(self.is_multiplexed()));
+        }
         let rtp = self.latch.address();
         if self.is_multiplexed() {
             return rtp.or_else(|| reachable(negotiated));
@@ -159,6 +352,29 @@ impl Gate {
             // The party is elsewhere than it said, so what it said about RTCP is no better.
             (None, Some(rtp)) if rtp.ip() != self.negotiated.rtp.ip() => None,
             (None, _) => reachable(negotiated),
+        }
+    }
+
+    /// On which port RTCP is, when there is any.
+    pub(crate) fn rtcp_channel(&self) -> Option<Channel> {
+        self.negotiated.rtcp?;
+        Some(channel_of(self.is_multiplexed()))
+    }
+
+    /// Whether one more connectivity check may be looked at; anybody can send them.
+    pub(crate) fn may_check(
+        &mut self,
+        channel: Channel,
+        from: SocketAddr,
+        now_micros: u64,
+    ) -> bool {
+        let is_known = self
+            .paths
+            .as_ref()
+            .is_some_and(|paths| paths.accept(channel, from));
+        match is_known {
+            true => self.rate.allows(now_micros),
+            false => self.strange_rate.allows(now_micros),
         }
     }
 
@@ -184,15 +400,23 @@ impl From<&Remote> for Negotiated {
     }
 }
 
+/// Where RTCP is, which shares the RTP port or does not.
+fn channel_of(multiplexed: bool) -> Channel {
+    match multiplexed {
+        true => Channel::Rtp,
+        false => Channel::Rtcp,
+    }
+}
+
 /// Compares address and port; the flow label and scope of IPv6 say nothing about who it is.
 #[inline]
-fn same(one: SocketAddr, other: SocketAddr) -> bool {
+pub(crate) fn same(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() && one.ip() == other.ip()
 }
 
 /// An address that one party can be at. A description can name any: `0.0.0.0` is the hold of RFC
 /// 2543, and a group or a port 0 is nobody.
-fn reachable(address: SocketAddr) -> Option<SocketAddr> {
+pub(crate) fn reachable(address: SocketAddr) -> Option<SocketAddr> {
     let ip = address.ip();
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     let nobody = address.port() == 0 || ip.is_unspecified() || ip.is_multicast() || broadcast;
@@ -205,11 +429,11 @@ const PAYLOAD_TYPES: u8 = 128;
 
 /// A set of payload types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PayloadTypes(u128);
+pub(crate) struct PayloadTypes(u128);
 
 impl PayloadTypes {
     #[inline]
-    fn contains(self, payload_type: u8) -> bool {
+    pub(crate) fn contains(self, payload_type: u8) -> bool {
         payload_type < PAYLOAD_TYPES && self.0 & (1 << payload_type) != 0
     }
 }

@@ -5,13 +5,16 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 
 use fernamt_exchange::media::{
-    Announcement, Codec, Command, EndpointId, Event, Refusal, Remote, Statistics,
+    Announcement, Codec, Command, EndpointId, Event, IceCandidate, Refusal, Remote, Statistics,
 };
 
+use crate::bundle::Bundle;
 use crate::config::{PlaneConfig, StartError};
-use crate::endpoint::{Endpoint, Link, Way};
+use crate::endpoint::{Endpoint, Link, Outbox, Outside, Way};
 use crate::play::{Outgoing, Playing};
+use crate::relay::set_up;
 use crate::shared::{Located, Shared};
+use crate::slots::Place;
 use crate::socket;
 use crate::worker::{Player, Station, Worker};
 
@@ -114,7 +117,11 @@ impl Plane {
                 });
             }
             Command::Remote { endpoint, remote } => running.set_remote(endpoint, &remote),
-            Command::Candidates { .. } | Command::Bundle { .. } => {}
+            Command::Candidates {
+                endpoint,
+                candidates,
+            } => running.add_candidates(endpoint, &candidates),
+            Command::Bundle { carrier, riders } => running.bundle(carrier, &riders),
             Command::Bridge { a, b } => running.bridge(a, b),
             Command::Echo { endpoint } => running.set_way(endpoint, Way::Echo),
             Command::Play {
@@ -212,6 +219,9 @@ impl Running {
             return Statistics::default();
         };
         self.unlink(endpoint.way, id);
+        for rider in endpoint.riders() {
+            self.with(rider.endpoint, |endpoint| endpoint.carrier = None);
+        }
         self.shared
             .give_back_pair(&located, endpoint.has_arrivals());
         self.shared.release_endpoint();
@@ -219,8 +229,80 @@ impl Running {
     }
 
     fn set_remote(&self, id: EndpointId, remote: &Remote) {
-        let now_micros = self.shared.now_micros();
-        self.with(id, |endpoint| endpoint.set_remote(remote, now_micros));
+        let carrier = self.set_up(id, |endpoint, outside, outbox| {
+            endpoint.set_remote(remote, outside, outbox);
+            endpoint.carrier
+        });
+        let (Some(carrier), Some(rider)) = (carrier.flatten(), self.link(id)) else {
+            return;
+        };
+        self.with(carrier.endpoint, |endpoint| {
+            endpoint.describe_rider(rider, remote);
+        });
+    }
+
+    fn add_candidates(&self, id: EndpointId, candidates: &[IceCandidate]) {
+        self.set_up(id, |endpoint, outside, outbox| {
+            endpoint.add_candidates(candidates, outside, outbox);
+        });
+    }
+
+    /// Lets endpoints share the ports of one, and those that did before use their own again.
+    fn bundle(&self, carrier: EndpointId, riders: &[EndpointId]) {
+        let Some(link) = self.link(carrier) else {
+            return;
+        };
+        let others = riders.iter().filter(|rider| **rider != carrier);
+        let riders: Vec<Link> = others.filter_map(|rider| self.link(*rider)).collect();
+        let bundle = (!riders.is_empty()).then(|| Bundle::new(link, riders.iter().copied()));
+        let carried = bundle.iter().flat_map(Bundle::riders).collect::<Vec<_>>();
+        let before = self.with(carrier, |endpoint| {
+            let before = endpoint.riders();
+            endpoint.carry(bundle);
+            before
+        });
+        let over = before.unwrap_or_default().into_iter();
+        for rider in over.filter(|rider| !carried.contains(rider)) {
+            self.with(rider.endpoint, |endpoint| endpoint.carrier = None);
+        }
+        for rider in carried {
+            self.with(rider.endpoint, |endpoint| endpoint.carrier = Some(link));
+        }
+    }
+
+    fn link(&self, id: EndpointId) -> Option<Link> {
+        let located = self.shared.locate(id)?;
+        Some(Link {
+            slot: located.number,
+            endpoint: id,
+        })
+    }
+
+    /// Changes how an endpoint comes to its way and its keys, and sends and tells what follows.
+    fn set_up<T>(
+        &self,
+        id: EndpointId,
+        work: impl FnOnce(&mut Endpoint, &Outside<'_>, &mut Outbox<'_>) -> T,
+    ) -> Option<T> {
+        let located = self.shared.locate(id)?;
+        let mut events = Vec::new();
+        let result = {
+            let mut place = located.slot.lock();
+            let Place { sockets, endpoint } = &mut *place;
+            let (sockets, endpoint) = (sockets.as_ref()?, endpoint.as_deref_mut()?);
+            if endpoint.id != id {
+                return None;
+            }
+            let result = set_up(&self.shared, sockets, &mut events, |outside, outbox| {
+                work(endpoint, outside, outbox)
+            });
+            self.shared.schedule(endpoint, located.number);
+            result
+        };
+        for event in events {
+            (self.shared.sink)(event);
+        }
+        Some(result)
     }
 
     fn bridge(&self, a: EndpointId, b: EndpointId) {

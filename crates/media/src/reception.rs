@@ -38,6 +38,12 @@ impl Reception {
         }
     }
 
+    /// Counts a datagram that is not RTP.
+    pub(crate) fn count_other(&mut self, bytes: usize) {
+        self.packets += 1;
+        self.bytes += bytes as u64;
+    }
+
     fn begin(&mut self, header: Header, now_micros: u64) {
         let clock = static_clock_rate(header.payload_type);
         let mut receiver = Receiver::new(clock.unwrap_or(8_000));

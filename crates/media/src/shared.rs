@@ -13,10 +13,13 @@ use rustix::io::Errno;
 
 use crate::announcement::Announcements;
 use crate::config::{MAX_LOCAL_ADDRESSES, PlaneConfig};
+use crate::dtls::{Clock, Identity};
+use crate::endpoint::{Endpoint, Outside};
 use crate::ports::{Place, Ports, Rest};
 use crate::random::Random;
 use crate::slots::{Slot, Slots, lock, thread_of};
 use crate::socket::{Channel, SocketPair};
+use crate::timers::Timer;
 use crate::worker::{Station, token};
 
 /// Parts of the register of endpoints, so that shards do not wait for each other.
@@ -39,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) config: PlaneConfig,
     pub(crate) slots: Slots,
     pub(crate) random: Random,
+    /// Our certificate on the media path; without one no keys are agreed there.
+    pub(crate) identity: Option<Identity>,
     pub(crate) announcements: Announcements,
     pub(crate) stations: Vec<Station>,
     pub(crate) stopping: AtomicBool,
@@ -58,6 +63,7 @@ impl Shared {
         Shared {
             slots: Slots::default(),
             random: Random::new(),
+            identity: config.certificate.as_ref().and_then(Identity::new),
             announcements: Announcements::new(config.language),
             stations,
             stopping: AtomicBool::new(false),
@@ -74,6 +80,35 @@ impl Shared {
     #[inline]
     pub(crate) fn now_micros(&self) -> u64 {
         self.start.elapsed().as_micros() as u64
+    }
+
+    /// The clock, as checks and handshakes read it.
+    pub(crate) fn clock(&self) -> Clock {
+        Clock {
+            start: self.start,
+            now_micros: self.now_micros(),
+        }
+    }
+
+    /// What an endpoint at this address needs from outside.
+    pub(crate) fn outside(&self, local: IpAddr) -> Outside<'_> {
+        Outside {
+            clock: self.clock(),
+            random: &self.random,
+            identity: self.identity.as_ref(),
+            local,
+        }
+    }
+
+    /// Has the thread of an endpoint look after it when it is time.
+    pub(crate) fn schedule(&self, endpoint: &mut Endpoint, number: u32) {
+        if let (Some(micros), Some(station)) = (endpoint.take_deadline(), self.station(number)) {
+            station.add_timer(Timer {
+                micros,
+                slot: number,
+                endpoint: endpoint.id,
+            });
+        }
     }
 
     /// The thread that a slot belongs to.

@@ -7,6 +7,7 @@
 use core::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use fernamt_rtp::srtp::MAX_OVERHEAD_BYTES;
 use rustix::io::{Errno, Result};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -59,7 +60,7 @@ impl SocketPair {
     pub(crate) fn receive(&self, channel: Channel, room: &mut Room) -> Option<(usize, SocketAddr)> {
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
         let (_, length, source) =
-            net::recvfrom(self.socket(channel), room.0.as_mut_slice(), flags).ok()?;
+            net::recvfrom(self.socket(channel), room.for_receiving(), flags).ok()?;
         let length = if length > MAX_DATAGRAM_BYTES {
             0
         } else {
@@ -107,18 +108,39 @@ fn bind_one(local: IpAddr, port: u16, traffic_class: u8) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Room for one datagram; one per thread, used again and again.
-pub(crate) struct Room(Box<[u8; MAX_DATAGRAM_BYTES]>);
+/// Room for one datagram and what protection adds to it; one per thread, used again and again.
+pub(crate) struct Room(Box<[u8; ROOM_BYTES]>);
+
+const ROOM_BYTES: usize = MAX_DATAGRAM_BYTES + MAX_OVERHEAD_BYTES;
 
 impl Room {
     pub(crate) fn new() -> Room {
-        Room(Box::new([0; MAX_DATAGRAM_BYTES]))
+        Room(Box::new([0; ROOM_BYTES]))
+    }
+
+    /// Where a datagram is received.
+    fn for_receiving(&mut self) -> &mut [u8] {
+        self.0.get_mut(..MAX_DATAGRAM_BYTES).unwrap_or_default()
     }
 
     /// The datagram that was received last, when it had this length.
     #[inline]
     pub(crate) fn datagram(&mut self, length: usize) -> &mut [u8] {
         self.0.get_mut(..length).unwrap_or_default()
+    }
+
+    /// All of it, to let a datagram grow.
+    #[inline]
+    pub(crate) fn whole(&mut self) -> &mut [u8] {
+        self.0.as_mut_slice()
+    }
+
+    /// Puts a datagram of our own into it; its length.
+    pub(crate) fn put(&mut self, datagram: &[u8]) -> usize {
+        for (place, byte) in self.0.iter_mut().zip(datagram) {
+            *place = *byte;
+        }
+        datagram.len().min(ROOM_BYTES)
     }
 }
 
@@ -189,7 +211,7 @@ mod tests {
             assert_eq!(received, Some((expected, party.local_addr().unwrap())));
             assert_eq!(room.datagram(expected), vec![1; expected]);
         }
-        assert_eq!(room.datagram(MAX_DATAGRAM_BYTES + 1), [0_u8; 0]);
+        assert_eq!(room.datagram(ROOM_BYTES + 1), [0_u8; 0]);
     }
 
     #[test]

@@ -13,10 +13,12 @@ use rustix::time::{
     timerfd_settime,
 };
 
+use crate::endpoint::Endpoint;
 use crate::play::FRAME_MICROS;
 use crate::shared::Shared;
 use crate::slots::{KnownSlots, lock};
 use crate::socket::{Channel, Room};
+use crate::timers::{Timer, Timers};
 
 /// Sockets of which epoll tells at once.
 const EVENTS: usize = 512;
@@ -51,6 +53,7 @@ pub(crate) struct Station {
     timer: OwnedFd,
     wake: OwnedFd,
     players: Mutex<Vec<Player>>,
+    timers: Timers,
 }
 
 /// Something that is played by a thread: by which order on which endpoint.
@@ -80,6 +83,7 @@ impl Station {
             timer,
             wake,
             players: Mutex::default(),
+            timers: Timers::default(),
         })
     }
 
@@ -92,10 +96,22 @@ impl Station {
         }
     }
 
+    /// Has the thread look after an endpoint at this time.
+    pub(crate) fn add_timer(&self, timer: Timer) {
+        if self.timers.add(timer) {
+            self.wake();
+        }
+    }
+
     /// Has the thread look up.
     pub(crate) fn wake(&self) {
         // Only an overflow could refuse it, and then it is awake.
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+
+    /// Takes note of the wish.
+    fn take_wake(&self) {
+        let _ = rustix::io::read(&self.wake, &mut [0; 8]);
     }
 
     fn set_beat(&self, beat: Duration) {
@@ -155,7 +171,7 @@ impl Worker {
             let count = self.wait(&mut ready);
             for event in ready.iter().take(count) {
                 match event.data.u64() {
-                    WAKE_TOKEN => {}
+                    WAKE_TOKEN => self.take_wake(),
                     TIMER_TOKEN => self.play(),
                     token => {
                         let (number, channel) = of_token(token);
@@ -163,7 +179,11 @@ impl Worker {
                     }
                 }
             }
-            if self.shared.now_micros() >= self.next_tick_micros {
+            let now_micros = self.shared.now_micros();
+            if now_micros >= self.timer_micros() {
+                self.look_after(now_micros);
+            }
+            if now_micros >= self.next_tick_micros {
                 self.tick();
             }
             self.report();
@@ -176,7 +196,8 @@ impl Worker {
             return 0;
         };
         let now_micros = self.shared.now_micros();
-        let micros = self.next_tick_micros.saturating_sub(now_micros);
+        let next_micros = self.next_tick_micros.min(station.timers.next_micros());
+        let micros = next_micros.saturating_sub(now_micros);
         // Whole milliseconds, rounded up: less would be waiting with open eyes.
         let millis = micros.div_ceil(1_000);
         let timeout = Timespec {
@@ -186,7 +207,31 @@ impl Worker {
         epoll::wait(&station.epoll, ready, Some(&timeout)).unwrap_or(0)
     }
 
-    /// Looks for parties that have fallen silent and puts idle pairs in order.
+    #[cold]
+    fn take_wake(&self) {
+        if let Some(station) = self.shared.stations.get(self.number) {
+            station.take_wake();
+        }
+    }
+
+    fn timer_micros(&self) -> u64 {
+        let station = self.shared.stations.get(self.number);
+        station.map_or(u64::MAX, |station| station.timers.next_micros())
+    }
+
+    /// Looks after the endpoints whose time it is.
+    fn look_after(&mut self, now_micros: u64) {
+        let shared = self.shared.clone();
+        let Some(station) = shared.stations.get(self.number) else {
+            return;
+        };
+        while let Some(timer) = station.timers.take_due(now_micros) {
+            self.advance(&timer);
+        }
+    }
+
+    /// Looks for parties that have fallen silent, for protected streams that have come far, and puts
+    /// idle pairs in order.
     fn tick(&mut self) {
         let now_micros = self.shared.now_micros();
         self.next_tick_micros = now_micros + self.shared.config.tick.as_micros() as u64;
@@ -195,12 +240,8 @@ impl Worker {
             .known
             .of_thread(&self.shared.slots, self.number, threads)
         {
-            if let Some(endpoint) = &mut slot.lock().endpoint
-                && endpoint.falls_silent(now_micros)
-            {
-                self.events.push(Event::Silent {
-                    endpoint: endpoint.id,
-                });
+            if let Some(endpoint) = &mut slot.lock().endpoint {
+                look_at(endpoint, now_micros, &mut self.events);
             }
         }
         if self.number == 0 {
@@ -229,5 +270,25 @@ impl Worker {
         for event in self.events.drain(..) {
             (self.shared.sink)(event);
         }
+    }
+}
+
+/// Tells what has become of an endpoint with time.
+fn look_at(endpoint: &mut Endpoint, now_micros: u64, events: &mut Vec<Event>) {
+    let id = endpoint.id;
+    if endpoint.falls_silent(now_micros) {
+        events.push(Event::Silent { endpoint: id });
+    }
+    if let Some(rollovers) = endpoint.take_moved() {
+        events.push(Event::RolledOver {
+            endpoint: id,
+            rollovers,
+        });
+    }
+    if let Some(reason) = endpoint.take_failure() {
+        events.push(Event::Unprotected {
+            endpoint: id,
+            reason,
+        });
     }
 }

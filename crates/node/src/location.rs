@@ -161,6 +161,7 @@ mod tests {
             local: address,
             received: address,
             connection: None,
+            nat: Default::default(),
         };
         BindingsOf {
             user: user.into(),

@@ -104,6 +104,8 @@ impl Flood {
                 numbers: Vec::new(),
                 ha1: Ha1::new(user, "fernamt", "secret"),
                 direct_media: false,
+                encryption: Default::default(),
+                media_transport: Default::default(),
             });
         }
         let mut flood = Flood {

@@ -163,6 +163,8 @@ fn devices(folder: &DataFolder) {
             .into_iter()
             .collect(),
         direct_media: false,
+        encryption: Default::default(),
+        media_transport: Default::default(),
         secret: Secret::Password(format!("secret{number}").into()),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -294,6 +296,7 @@ fn bindings_from(user: u64, seconds: i64, port: u16) -> BindingsOf {
         local: "192.0.2.1:5060".parse().unwrap(),
         received: (std::net::Ipv4Addr::new(192, 0, 2, 17), port).into(),
         connection: None,
+        nat: Default::default(),
     };
     BindingsOf {
         user: format!("phone{user}").into(),

@@ -44,8 +44,8 @@ pub struct Row {
     pub device: NewDevice,
 }
 
-/// Reads a list. The first line names the columns `user`, `password` and, if wanted, `name` and
-/// `number`, in any order; several numbers stand in one field with spaces between.
+/// Reads a list. The first line names the columns `user`, `password` and, if wanted, `name`,
+/// `number`, `encryption` and `media_transport`, in any order; several numbers stand in one field with spaces between.
 ///
 /// # Errors
 /// The first thing that is wrong, with its line.
@@ -87,12 +87,21 @@ struct Columns {
     password: usize,
     name: Option<usize>,
     number: Option<usize>,
+    encryption: Option<usize>,
+    media_transport: Option<usize>,
     count: usize,
 }
 
 impl Columns {
     fn from_header(header: &Record<'_>) -> Result<Columns, CsvError> {
-        const KNOWN: [&str; 4] = ["user", "password", "name", "number"];
+        const KNOWN: [&str; 6] = [
+            "user",
+            "password",
+            "name",
+            "number",
+            "encryption",
+            "media_transport",
+        ];
         let mut places = [None; KNOWN.len()];
         for (index, title) in header.fields.iter().enumerate() {
             let title = title.trim();
@@ -107,7 +116,7 @@ impl Columns {
                 return Err(CsvError::new(header.line, reason));
             }
         }
-        let [user, password, name, number] = places;
+        let [user, password, name, number, encryption, media_transport] = places;
         let (Some(user), Some(password)) = (user, password) else {
             let reason = "the columns user and password must both be there";
             return Err(CsvError::new(header.line, reason));
@@ -117,6 +126,8 @@ impl Columns {
             password,
             name,
             number,
+            encryption,
+            media_transport,
             count: header.fields.len(),
         })
     }
@@ -146,6 +157,9 @@ impl Columns {
             name: optional(self.name).map(Into::into),
             numbers,
             direct_media: false,
+            encryption: word("encryption", optional(self.encryption)).map_err(wrong)?,
+            media_transport: word("media_transport", optional(self.media_transport))
+                .map_err(wrong)?,
             secret: Secret::Password(field(self.password).into()),
         };
         Ok(Row {
@@ -153,6 +167,17 @@ impl Columns {
             device,
         })
     }
+}
+
+/// A field that holds one of a few words; the default where it is empty.
+fn word<T>(column: &str, text: Option<&str>) -> Result<T, String>
+where
+    T: core::str::FromStr<Err: core::fmt::Display> + Default,
+{
+    text.map_or_else(
+        || Ok(T::default()),
+        |text| text.parse().map_err(|error| format!("{column}: {error}")),
+    )
 }
 
 /// A first line with a column that nobody knows may be no header at all; then it may hold a password
@@ -166,7 +191,10 @@ fn unknown_column(header: &Record<'_>, title: &str) -> String {
         .iter()
         .any(|field| field.trim().eq_ignore_ascii_case("user"));
     if looks_like_header {
-        format!("the column {title:?} is not known; known are user, password, name and number")
+        format!(
+            "the column {title:?} is not known; known are user, password, name, number, encryption \
+             and media_transport"
+        )
     } else {
         MISSING_HEADER.into()
     }

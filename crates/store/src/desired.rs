@@ -3,6 +3,7 @@
 
 use core::fmt;
 
+use fernamt_exchange::encryption::{Encryption, MediaTransport};
 use fernamt_numbering::E164;
 use fernamt_sip::digest::Ha1;
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,12 @@ pub struct DesiredDevice {
     /// Whether media may flow directly.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub direct_media: bool,
+    /// Whether its media are encrypted.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub encryption: Encryption,
+    /// How its media are carried.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub media_transport: MediaTransport,
     /// Its password; read, never written.
     #[serde(default, skip_serializing)]
     pub password: Option<Password>,
@@ -157,6 +164,10 @@ impl Desired {
     }
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// The error without the line that it is about, which may hold a password.
 fn readable(text: &str, error: &toml::de::Error) -> DesiredError {
     let start = error.span().map_or(0, |span| span.start);
@@ -202,6 +213,8 @@ impl From<StoredDevice> for DesiredDevice {
             name: device.name,
             numbers: device.numbers,
             direct_media: device.direct_media,
+            encryption: device.encryption,
+            media_transport: device.media_transport,
             password: None,
             ha1: Some(DesiredHashes::new(stored.realm, &device.ha1)),
         }

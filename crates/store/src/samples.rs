@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fernamt_charging::{CallRecord, CallReference, LegRecord, LegRole, Releaser};
+use fernamt_exchange::encryption::{Encryption, MediaTransport};
 use fernamt_exchange::interface::{Ticket, Write};
 use fernamt_exchange::journal::{Entry, Event, Journal};
 use fernamt_sip::time::UnixTime;
@@ -26,6 +27,8 @@ pub(crate) fn device(user: &str, numbers: &[&str]) -> NewDevice {
             .map(|number| number.parse().unwrap())
             .collect(),
         direct_media: false,
+        encryption: Encryption::default(),
+        media_transport: MediaTransport::default(),
         secret: Secret::Password("secret".into()),
     }
 }

@@ -38,24 +38,18 @@ impl Call {
             };
             self.tell(stack, other, released);
         }
-        let side = self.side_of_leg(stack, leg);
-        let signalling = self
-            .legs
-            .get(usize::from(leg))
-            .map(|found| found.sip.flow().remote.ip());
-        if let Some(signalling) = signalling {
-            self.bridge.choose(stack, side, signalling);
-        }
-        let side = self.bridge.callee_sides().next().unwrap_or(side);
+        let side = self.side_of_leg(leg);
+        self.bridge.choose(stack, side);
         let caller_offered = self
             .legs
             .first()
             .is_some_and(|caller| caller.sip.has_offered());
         match description {
             Some(description) if caller_offered => {
-                let answer = self.take_answer(stack, side, &description);
-                self.bridge.connect(stack);
-                self.commit_answer(stack, Some(leg), answer);
+                match self.take_answer(stack, side, &description) {
+                    Ok(answer) => self.commit_answer(stack, Some(leg), answer),
+                    Err(error) => self.refuse_transport(stack, side, error),
+                }
             }
             Some(description) => self.carry(
                 stack,

@@ -4,6 +4,7 @@
 mod answer;
 mod bridge;
 mod modify;
+mod protect;
 mod recovery;
 mod redirect;
 mod release;
@@ -19,12 +20,14 @@ use fernamt_sip::time::{Now, Time, UnixTime};
 use fernamt_sip::timer::TimerId;
 
 use crate::directory::Device;
+use crate::encryption::{Encryption, MediaTransport, Policy};
 use crate::exchange::CallSummary;
 use crate::interface::{Answer, Question};
 use crate::journal::Journal;
 use crate::leg::sip::SipLeg;
-use crate::leg::{CallSlot, Description, LegCommand, LegEvent, LegId, Rejection};
+use crate::leg::{CallSlot, Description, LegCommand, LegEvent, LegId, Rejection, Warning};
 use crate::media;
+use crate::registrar::Nat;
 use crate::stack::{Asker, Stack};
 
 use bridge::{Bridge, Side};
@@ -60,6 +63,10 @@ pub(crate) struct Call {
     journal: Journal,
     ending: Option<Ending>,
     codec: Option<Box<str>>,
+    /// How far the media are encrypted, as was last told.
+    reach: Option<bridge::Reach>,
+    /// Why no media come about, for the party that is refused.
+    warning: Option<Warning>,
 }
 
 /// Who calls.
@@ -87,6 +94,8 @@ struct Leg {
     sip: SipLeg,
     role: LegRole,
     user: Option<Box<str>>,
+    /// What the record of its device says of its media; nothing after a restart.
+    wishes: Option<(Encryption, MediaTransport)>,
     over: bool,
 }
 
@@ -165,6 +174,9 @@ impl Call {
         );
         let user = Some(setup.caller.user.clone());
         let flow = setup.leg.flow();
+        let device = setup.caller.device.as_deref();
+        let wishes = device.map(|device| (device.encryption, device.media_transport));
+        let policy = Policy::of(wishes, stack.config.encryption, flow.transport);
         Call {
             slot: setup.slot,
             reference: setup.reference,
@@ -179,15 +191,18 @@ impl Call {
                 sip: setup.leg,
                 role: LegRole::Caller,
                 user,
+                wishes,
                 over: false,
             }],
             stage: Stage::Locating,
-            bridge: Bridge::new(flow.local.ip(), flow.remote.ip(), stack),
+            bridge: Bridge::new(&flow, policy, stack),
             negotiation: None,
             carrying: None,
             journal,
             ending: None,
             codec: None,
+            reach: None,
+            warning: None,
         }
     }
 
@@ -196,6 +211,15 @@ impl Call {
         let body = crate::journal::body_summary(message.body());
         self.journal
             .received(stack.now.unix, 0, message.method().as_str(), &body);
+        let flow = self.legs.first().map(|caller| caller.sip.flow());
+        let contact = message.contact().ok().flatten();
+        if let Some((flow, contact)) = flow.zip(contact) {
+            let via = message.top_via().ok();
+            let sent_by = via.and_then(|via| Some((via.host().ip()?, via.port())));
+            let (source, transport) = (flow.remote, flow.transport);
+            let nat = Nat::judge(contact.uri_text(), sent_by, source, transport);
+            self.tell_way(stack, 0, nat, source);
+        }
     }
 
     /// Asks where the dialled number leads.
@@ -238,12 +262,20 @@ impl Call {
             LegEvent::Progress(progress) => self.progressed(stack, leg, progress),
             LegEvent::Answered { description } => self.picked_up(stack, leg, description),
             LegEvent::Rejected(rejection) => self.leg_rejected(stack, leg, rejection),
+            LegEvent::DescriptionRefused { status } => self.offer_plainer(stack, leg, status),
             LegEvent::Redirected { contacts } => self.leg_redirected(stack, leg, contacts),
             LegEvent::Offered { description } => self.offered(stack, leg, description),
             LegEvent::OfferAnswered { description } => self.offer_answered(stack, leg, description),
             LegEvent::OfferRefused { status } => self.offer_refused(stack, leg, status),
             LegEvent::Confirmed { description } => self.confirmed(stack, leg, description),
             LegEvent::Information { information, reply } => {
+                if information
+                    .content_type
+                    .eq_ignore_ascii_case(bridge::TRICKLE_FRAGMENT)
+                    && !self.bridge.is_direct()
+                {
+                    return self.candidates(stack, leg, &information.body, reply);
+                }
                 match self.partner_of(leg) {
                     Some(partner) => {
                         self.tell(stack, partner, LegCommand::Inform { information, reply });
@@ -291,11 +323,29 @@ impl Call {
             }
             media::Event::Played { .. } => self.announced(stack),
             media::Event::Silent { endpoint } => self.silent(stack, endpoint),
-            media::Event::Secured { .. }
-            | media::Event::Unprotected { .. }
-            | media::Event::RolledOver { .. }
-            | media::Event::Connected { .. }
-            | media::Event::Disconnected { .. } => {}
+            media::Event::Secured { endpoint, keys } => self.secured(stack, endpoint, keys),
+            media::Event::Unprotected { endpoint, reason } => {
+                self.unprotected(stack, endpoint, reason);
+            }
+            media::Event::RolledOver {
+                endpoint,
+                rollovers,
+            } => {
+                if self.bridge.rolled_over(endpoint, rollovers) {
+                    self.write_change(stack);
+                }
+            }
+            media::Event::Connected {
+                endpoint,
+                rtp,
+                kind,
+            } => {
+                let kind = bridge::kind_in_words(kind);
+                self.media_news(stack, endpoint, &format!("Media go to {rtp}, {kind}."));
+            }
+            media::Event::Disconnected { endpoint } => {
+                self.media_news(stack, endpoint, "The way to the party is lost.");
+            }
             media::Event::Closed {
                 endpoint,
                 statistics,
@@ -365,12 +415,11 @@ impl Call {
         Some(if leg == 0 { partner } else { 0 })
     }
 
-    /// The number of the leg that an endpoint faces. Legs that ring share their endpoints; the first
-    /// stands for them.
+    /// The number of the leg that an endpoint faces.
     fn party_of(&self, endpoint: media::EndpointId) -> Option<u8> {
         match self.bridge.side_of(endpoint)? {
             Side::Caller => Some(0),
-            Side::Callee(_) => Some(self.partner_of(0).unwrap_or(1)),
+            Side::Callee(leg) => Some(leg),
         }
     }
 

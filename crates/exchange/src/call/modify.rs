@@ -27,20 +27,14 @@ impl Call {
     /// A party offers, or asks for an offer.
     pub(super) fn offered(&mut self, stack: &mut Stack, leg: u8, description: Option<Description>) {
         if self.negotiation.is_some() || self.carrying.is_some() {
-            return self.tell(
-                stack,
-                leg,
-                LegCommand::RefuseOffer {
-                    status: REQUEST_PENDING,
-                },
-            );
+            return self.refuse_offer(stack, leg, REQUEST_PENDING);
         }
         if let (Stage::Conversing { partner: None }, Some(offer)) = (&self.stage, &description) {
             let offer = offer.clone();
             return self.reoffer_to_service(stack, &offer);
         }
         let Some(partner) = self.partner_of(leg) else {
-            return self.tell(stack, leg, LegCommand::RefuseOffer { status: NOT_NOW });
+            return self.refuse_offer(stack, leg, NOT_NOW);
         };
         let asked_for_offer = description.is_none();
         self.negotiation = Some(Negotiation {
@@ -50,7 +44,7 @@ impl Call {
         });
         match description {
             Some(description) => {
-                let side = self.side_of_leg(stack, leg);
+                let side = self.side_of_leg(leg);
                 self.carry(stack, side, description, Carry::Modify { to: partner });
             }
             None => self.tell(stack, partner, LegCommand::Offer { description: None }),
@@ -59,9 +53,9 @@ impl Call {
 
     /// The endpoints for an offer are open: passes it on.
     pub(super) fn pass_offer(&mut self, stack: &mut Stack, from: Side, to: u8, offer: &[u8]) {
-        self.bridge.learn(stack, from, offer);
-        let side = self.side_of_leg(stack, to);
-        let description = self.bridge.render(stack, side, offer);
+        self.bridge.take_offer(stack, from, offer);
+        let side = self.side_of_leg(to);
+        let description = self.bridge.write_offer(stack, from, side, offer);
         self.tell(stack, to, LegCommand::Offer { description });
     }
 
@@ -75,7 +69,7 @@ impl Call {
         let Some(negotiation) = self.negotiation.filter(|negotiation| negotiation.to == leg) else {
             return;
         };
-        let side = self.side_of_leg(stack, leg);
+        let side = self.side_of_leg(leg);
         match description {
             Some(offer) if negotiation.asked_for_offer => {
                 self.carry(
@@ -87,17 +81,15 @@ impl Call {
                     },
                 );
             }
-            Some(answer) => {
-                self.negotiation = None;
-                let description = self.take_answer(stack, side, &answer);
-                self.bridge.connect(stack);
-                self.tell(
-                    stack,
-                    negotiation.from,
-                    LegCommand::AcceptOffer { description },
-                );
-                self.write_change(stack);
-            }
+            Some(answer) => match self.take_answer(stack, side, &answer) {
+                Ok(description) => {
+                    self.negotiation = None;
+                    let command = LegCommand::AcceptOffer { description };
+                    self.tell(stack, negotiation.from, command);
+                    self.write_change(stack);
+                }
+                Err(error) => self.refuse_transport(stack, side, error),
+            },
             None => self.modification_failed(stack, side, NOT_NOW),
         }
     }
@@ -110,9 +102,9 @@ impl Call {
         to: u8,
         offer: &[u8],
     ) {
-        self.bridge.learn(stack, from, offer);
-        let side = self.side_of_leg(stack, to);
-        let description = self.bridge.render(stack, side, offer);
+        self.bridge.take_offer(stack, from, offer);
+        let side = self.side_of_leg(to);
+        let description = self.bridge.write_offer(stack, from, side, offer);
         self.tell(stack, to, LegCommand::AcceptOffer { description });
     }
 
@@ -128,16 +120,19 @@ impl Call {
             return;
         };
         self.negotiation = None;
-        let side = self.side_of_leg(stack, leg);
-        let description = self.take_answer(stack, side, &answer);
-        self.bridge.connect(stack);
-        self.tell(stack, partner, LegCommand::Confirm { description });
-        self.write_change(stack);
+        let side = self.side_of_leg(leg);
+        match self.take_answer(stack, side, &answer) {
+            Ok(description) => {
+                self.tell(stack, partner, LegCommand::Confirm { description });
+                self.write_change(stack);
+            }
+            Err(error) => self.refuse_transport(stack, side, error),
+        }
     }
 
     /// The party that was asked has refused: everything stays as it was.
     pub(super) fn offer_refused(&mut self, stack: &mut Stack, leg: u8, status: u16) {
-        let side = self.side_of_leg(stack, leg);
+        let side = self.side_of_leg(leg);
         if self
             .negotiation
             .is_some_and(|negotiation| negotiation.to == leg)
@@ -150,7 +145,7 @@ impl Call {
     pub(super) fn modification_failed(&mut self, stack: &mut Stack, _from: Side, status: u16) {
         self.bridge.forget_proposals();
         if let Some(negotiation) = self.negotiation.take() {
-            self.tell(stack, negotiation.from, LegCommand::RefuseOffer { status });
+            self.refuse_offer(stack, negotiation.from, status);
         }
     }
 }

@@ -6,8 +6,10 @@ use core::time::Duration;
 use fernamt_charging::{CallRecord, CallReference, LegRecord, LegRole, Releaser};
 use fernamt_sip::time::Now;
 
-use super::bridge::{Bridge, Side};
-use super::snapshot::{self, RingingLeg, VERSION, Written};
+use super::bridge::{Bridge, FirstBridge, Side};
+use super::snapshot::{
+    self, Answered as WrittenAnswered, FIRST_VERSION, RingingLeg, VERSION, Written,
+};
 use super::{Answered, Call, Caller, Carry, Carrying, Leg, Stage};
 use crate::cause::Cause;
 use crate::interface::{Output, Write};
@@ -56,9 +58,25 @@ pub(crate) fn recover(
 fn decode(state: &[u8]) -> Result<Written<Bridge>, RecoverError> {
     match state.split_first() {
         Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| RecoverError::Unreadable),
+        Some((&FIRST_VERSION, rest)) => decode_first(rest),
         Some((&newer, _)) if newer > VERSION => Err(RecoverError::Newer(newer)),
         _ => Err(RecoverError::Unreadable),
     }
+}
+
+/// Reads what version 1 has written.
+fn decode_first(state: &[u8]) -> Result<Written<Bridge>, RecoverError> {
+    let written: Written<FirstBridge> =
+        postcard::from_bytes(state).map_err(|_| RecoverError::Unreadable)?;
+    Ok(match written {
+        Written::Ringing(ringing) => Written::Ringing(ringing),
+        Written::Answered(answered) => Written::Answered(WrittenAnswered {
+            heading: answered.heading,
+            answered: answered.answered,
+            legs: answered.legs,
+            bridge: answered.bridge.into(),
+        }),
+    })
 }
 
 fn end_ringing(stack: &mut Stack, ringing: snapshot::Ringing) {
@@ -130,6 +148,7 @@ fn resume(
             sip,
             role: leg.role,
             user: leg.user,
+            wishes: None,
             over: false,
         });
     }
@@ -137,6 +156,7 @@ fn resume(
     let partner = partner.and_then(|partner| u8::try_from(partner).ok());
     let mut journal = heading.journal;
     journal.recovered(stack.now.unix);
+    bridge.number_callee(partner.unwrap_or(1));
     bridge.reopen(stack, slot);
     let at = |unix| Now {
         time: stack.now.time_at(unix),
@@ -172,6 +192,8 @@ fn resume(
         journal,
         ending: None,
         codec: heading.codec,
+        reach: None,
+        warning: None,
     })
 }
 

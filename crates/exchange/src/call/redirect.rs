@@ -4,6 +4,7 @@
 use fernamt_sip::escape::Escaped;
 use fernamt_sip::uri::Uri;
 
+use super::bridge::Side;
 use super::{Call, Stage};
 use crate::cause::Cause;
 use crate::interface::{Answer, Question};
@@ -41,10 +42,9 @@ impl Call {
         let Stage::Seeking(seeking) = &mut self.stage else {
             return;
         };
-        let was_heard = seeking.leave(leg);
-        if was_heard {
-            self.bridge.mute_callee(stack);
-        }
+        seeking.leave(leg);
+        let wishes = seeking.wishes;
+        self.bridge.drop_callee(stack, Side::Callee(leg));
         let mut legs = Vec::new();
         for contact in contacts {
             let Some(elsewhere) = elsewhere(&contact, stack) else {
@@ -60,7 +60,9 @@ impl Call {
             let why = format!("The device redirects the call to {}.", Escaped(&contact));
             self.decided(stack, &why);
             match elsewhere {
-                Elsewhere::Address(destination) => legs.extend(self.add_leg(stack, destination)),
+                Elsewhere::Address(destination) => {
+                    legs.extend(self.add_leg(stack, destination, wishes));
+                }
                 Elsewhere::Subscriber(dialled) => self.look_up_redirect(stack, dialled),
             }
         }
@@ -87,7 +89,8 @@ impl Call {
             rejection = Rejection::from_cause(Cause::SUBSCRIBER_ABSENT);
             for binding in &found.bindings {
                 let destination = Destination::of_binding(binding, stack);
-                let leg = self.add_leg(stack, destination);
+                let wishes = (found.device.encryption, found.device.media_transport);
+                let leg = self.add_leg(stack, destination, Some(wishes));
                 self.name_leg(leg, &found.device.user);
                 legs.extend(leg);
             }

@@ -150,6 +150,7 @@ impl Call {
                 LegCommand::Reject {
                     rejection,
                     retry_after: None,
+                    warning: self.take_warning(),
                 }
             } else {
                 LegCommand::Release {

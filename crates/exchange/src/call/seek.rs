@@ -13,6 +13,7 @@ use super::release::Ending;
 use super::{Call, Carry, Carrying, Leg, MAX_LEGS, Stage};
 use crate::cause::Cause;
 use crate::directory::Device;
+use crate::encryption::{Encryption, MediaTransport, Policy};
 use crate::interface::Answer;
 use crate::leg::sip::SipLeg;
 use crate::leg::sip::destination::Destination;
@@ -32,6 +33,8 @@ pub(super) struct Seeking {
     /// What is to be told to the caller when no leg is left.
     failures: Vec<Rejection>,
     redirects_left: u8,
+    /// What the record of the called device says of its media.
+    pub(super) wishes: Option<(Encryption, MediaTransport)>,
     /// Redirections whose subscriber is being looked up.
     lookups: u8,
     /// The caller has been told that it rings.
@@ -63,10 +66,10 @@ impl Seeking {
         self.active.is_empty() && self.lookups == 0
     }
 
-    /// A leg will not answer. True: its party was heard by the caller.
-    pub(super) fn leave(&mut self, leg: u8) -> bool {
+    /// A leg will not answer.
+    pub(super) fn leave(&mut self, leg: u8) {
         self.active.retain(|active| *active != leg);
-        self.shown.take_if(|shown| *shown == leg).is_some()
+        self.shown.take_if(|shown| *shown == leg);
     }
 
     /// Uses up one of the redirections that are followed. False: there is none left.
@@ -143,6 +146,7 @@ impl Call {
         let seeking = Seeking {
             groups: groups.into(),
             redirects_left: stack.config.redirects,
+            wishes: Some((device.encryption, device.media_transport)),
             ring_timer: Some(stack.set_timer(ring_time, Alarm::RingTime(self.slot))),
             ..Seeking::default()
         };
@@ -183,18 +187,29 @@ impl Call {
         let Stage::Seeking(seeking) = &mut self.stage else {
             return;
         };
+        let wishes = seeking.wishes;
         let Some(group) = seeking.groups.pop_front() else {
             return self.nobody_left(stack);
         };
         let legs: Vec<u8> = group
             .iter()
-            .filter_map(|binding| self.add_leg(stack, Destination::of_binding(binding, stack)))
+            .filter_map(|binding| {
+                let destination = Destination::of_binding(binding, stack);
+                let leg = self.add_leg(stack, destination, wishes)?;
+                self.tell_way(stack, leg, binding.nat(), binding.received);
+                Some(leg)
+            })
             .collect();
         self.invite(stack, &legs);
     }
 
     /// A leg towards `destination`; not invited yet.
-    pub(super) fn add_leg(&mut self, stack: &mut Stack, destination: Destination) -> Option<u8> {
+    pub(super) fn add_leg(
+        &mut self,
+        stack: &mut Stack,
+        destination: Destination,
+        wishes: Option<(Encryption, MediaTransport)>,
+    ) -> Option<u8> {
         if self.legs.len() >= MAX_LEGS {
             self.decided(stack, "The call has as many legs as a call may have.");
             return None;
@@ -209,6 +224,7 @@ impl Call {
             sip,
             role: LegRole::Callee,
             user,
+            wishes,
             over: false,
         });
         if let Stage::Seeking(seeking) = &mut self.stage {
@@ -220,12 +236,7 @@ impl Call {
     /// Sends the INVITEs of new legs, after their media endpoints have been opened.
     pub(super) fn invite(&mut self, stack: &mut Stack, legs: &[u8]) {
         for &leg in legs {
-            let Some(found) = self.legs.get(usize::from(leg)) else {
-                continue;
-            };
-            let flow = found.sip.flow();
-            self.bridge
-                .callee_side(stack, flow.local.ip(), flow.remote.ip());
+            self.make_callee_side(stack, leg);
         }
         let Some(offer) = self.legs.first().and_then(|caller| caller.sip.offer()) else {
             // The caller lets the called party make the offer.
@@ -246,7 +257,7 @@ impl Call {
             .first()
             .is_some_and(|caller| caller.sip.takes_reliable_progress());
         if let Some(offer) = offer {
-            self.bridge.learn(stack, Side::Caller, offer);
+            self.bridge.take_offer(stack, Side::Caller, offer);
         }
         for leg in uninvited {
             let Some(found) = self.legs.get(usize::from(leg)) else {
@@ -255,12 +266,10 @@ impl Call {
             if found.sip.is_invited() {
                 continue;
             }
-            let side = self.bridge.callee_side(
-                stack,
-                found.sip.flow().local.ip(),
-                found.sip.flow().remote.ip(),
-            );
-            let description = offer.and_then(|offer| self.bridge.render(stack, side, offer));
+            let side = self.make_callee_side(stack, leg);
+            let description =
+                offer.and_then(|offer| self.bridge.write_offer(stack, Side::Caller, side, offer));
+            let plainer = offer.is_some() && self.may_be_plainer(side);
             let invitation = Invitation {
                 caller_number: &self.caller.number,
                 caller_name: self.caller.name.as_deref(),
@@ -270,6 +279,8 @@ impl Call {
                     .first()
                     .map_or(70, |caller| caller.sip.hops_left()),
                 reliable_progress: alone && caller_takes_reliable,
+                encryption: self.encryption_for_callee(),
+                plainer,
             };
             if let Some(found) = self.legs.get_mut(usize::from(leg)) {
                 found.sip.invite(stack, &mut self.journal, invitation);
@@ -286,7 +297,7 @@ impl Call {
         description: Description,
         then: Carry,
     ) {
-        match self.bridge.prepare(stack, self.slot, &description) {
+        match self.bridge.prepare(stack, self.slot, from, &description) {
             Ok(ready) => {
                 self.carrying = Some(Carrying {
                     from,
@@ -299,18 +310,19 @@ impl Call {
             }
             Err(cannot) => {
                 self.carrying = None;
-                self.decided(
-                    stack,
-                    match cannot {
-                        CannotCarry::Malformed => "The session description cannot be read.",
-                        CannotCarry::NothingToRelay => {
-                            "The offer has no media that can be relayed."
-                        }
-                    },
-                );
                 let cause = match cannot {
-                    CannotCarry::Malformed => Cause::INVALID_INFORMATION,
-                    CannotCarry::NothingToRelay => Cause::INCOMPATIBLE_DESTINATION,
+                    CannotCarry::Malformed => {
+                        self.decided(stack, "The session description cannot be read.");
+                        Cause::INVALID_INFORMATION
+                    }
+                    CannotCarry::NothingToRelay => {
+                        self.decided(stack, "The offer has no media that can be relayed.");
+                        Cause::INCOMPATIBLE_DESTINATION
+                    }
+                    CannotCarry::Transport(error) => {
+                        self.warn_of(stack, from, error);
+                        Cause::INCOMPATIBLE_DESTINATION
+                    }
                 };
                 self.cannot_carry(stack, from, then, cause);
             }
@@ -330,8 +342,10 @@ impl Call {
         match then {
             Carry::Seek => self.send_invitations(stack, Some(&description)),
             Carry::ProgressOffer { alerting } => {
-                self.bridge.learn(stack, from, &description);
-                let description = self.bridge.render(stack, Side::Caller, &description);
+                self.bridge.take_offer(stack, from, &description);
+                let description = self
+                    .bridge
+                    .write_offer(stack, from, Side::Caller, &description);
                 let progress = Progress {
                     alerting,
                     description,
@@ -340,8 +354,10 @@ impl Call {
                 self.tell(stack, 0, LegCommand::Progress(progress));
             }
             Carry::AnswerOffer { partner } => {
-                self.bridge.learn(stack, from, &description);
-                let description = self.bridge.render(stack, Side::Caller, &description);
+                self.bridge.take_offer(stack, from, &description);
+                let description = self
+                    .bridge
+                    .write_offer(stack, from, Side::Caller, &description);
                 self.commit_answer(stack, Some(partner), description);
             }
             Carry::Modify { to } => self.pass_offer(stack, from, to, &description),
@@ -395,15 +411,14 @@ impl Call {
             Some(description) if alone && offer => {
                 seeking.alerted |= alerting;
                 seeking.shown = Some(leg);
-                let side = self.side_of_leg(stack, leg);
+                let side = self.side_of_leg(leg);
                 self.carry(stack, side, description, Carry::ProgressOffer { alerting });
             }
             Some(description) if alone => {
                 seeking.alerted |= alerting;
                 seeking.shown = Some(leg);
-                let side = self.side_of_leg(stack, leg);
-                let description = self.take_answer(stack, side, &description);
-                self.bridge.connect(stack);
+                let side = self.side_of_leg(leg);
+                let description = self.take_early_answer(stack, side, &description);
                 let progress = Progress {
                     alerting,
                     description,
@@ -424,41 +439,28 @@ impl Call {
         }
     }
 
-    /// The side that a leg is on. Legs that are tried one after the other share a side; from here on
-    /// its media may come from where the signalling of this leg comes from, and from nowhere else.
-    pub(super) fn side_of_leg(&mut self, stack: &mut Stack, leg: u8) -> Side {
-        let Some(flow) = self
-            .legs
-            .get(usize::from(leg))
-            .map(|found| found.sip.flow())
-        else {
-            return Side::Callee(0);
+    /// The side of a called leg, with the endpoints of its own.
+    fn make_callee_side(&mut self, stack: &mut Stack, leg: u8) -> Side {
+        let Some(found) = self.legs.get(usize::from(leg)) else {
+            return Side::Callee(leg);
         };
-        let (local, signalling) = (flow.local.ip(), flow.remote.ip());
-        let side = match (leg, &self.stage) {
-            (0, _) => Side::Caller,
-            // One called side is left, whichever way its device has taken since.
-            (_, Stage::Conversing { .. }) => Side::Callee(0),
-            _ => self.bridge.callee_side(stack, local, signalling),
-        };
-        self.bridge.expect_media_from(side, signalling);
-        side
+        let (flow, wishes) = (found.sip.flow(), found.wishes);
+        let policy = Policy::of(wishes, stack.config.encryption, flow.transport);
+        self.bridge.callee_side(stack, leg, &flow, policy)
     }
 
-    /// Takes an answer that came from `from`, and gives it as the other side is to read it.
-    pub(super) fn take_answer(
-        &mut self,
-        stack: &mut Stack,
-        from: Side,
-        answer: &[u8],
-    ) -> Option<Description> {
-        self.bridge.learn(stack, from, answer);
-        self.note_codec(answer);
-        let to = match from {
-            Side::Caller => self.bridge.callee_sides().next()?,
-            Side::Callee(_) => Side::Caller,
+    /// The side that a leg is on. From here on its media may come from where the signalling of this
+    /// leg comes from.
+    pub(super) fn side_of_leg(&mut self, leg: u8) -> Side {
+        let side = match leg {
+            0 => Side::Caller,
+            leg => Side::Callee(leg),
         };
-        self.bridge.render(stack, to, answer)
+        if let Some(found) = self.legs.get(usize::from(leg)) {
+            let signalling = found.sip.flow().remote.ip();
+            self.bridge.expect_media_from(side, signalling);
+        }
+        side
     }
 
     /// A called leg could not be had: tries the others.
@@ -467,9 +469,8 @@ impl Call {
         let Stage::Seeking(seeking) = &mut self.stage else {
             return;
         };
-        if seeking.leave(leg) {
-            self.bridge.mute_callee(stack);
-        }
+        seeking.leave(leg);
+        self.bridge.drop_callee(stack, Side::Callee(leg));
         let nobody_else_wanted = rejection.status.is_some_and(|status| status >= 600);
         seeking.failures.push(rejection);
         if nobody_else_wanted {
@@ -546,7 +547,7 @@ impl Call {
         self.journal.decided(stack.now.unix, why);
     }
 
-    fn note_codec(&mut self, answer: &[u8]) {
+    pub(super) fn note_codec(&mut self, answer: &[u8]) {
         if let Some(codec) = first_codec(answer) {
             self.codec = Some(codec);
         }

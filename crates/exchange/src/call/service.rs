@@ -3,8 +3,8 @@
 
 use core::time::Duration;
 
-use fernamt_sdp::SessionDescription;
 use fernamt_sdp::negotiate::{Capabilities, Codec, Endpoint};
+use fernamt_sdp::{MediaRewrite, Profile, Rewrite, SessionDescription, TransportDescription};
 
 use super::bridge::Side;
 use super::release::Ending;
@@ -73,8 +73,7 @@ impl Call {
             );
             return self.refuse(stack, Cause::INCOMPATIBLE_DESTINATION, Some(488));
         };
-        self.bridge.learn(stack, Side::Caller, offer);
-        self.bridge.connect_caller(stack);
+        let description = self.answer_caller(stack, offer, &agreed.answer);
         if matches!(service, Carry::Announcement) {
             let order = media::Command::Play {
                 endpoint,
@@ -89,7 +88,7 @@ impl Call {
             }
             let progress = Progress {
                 alerting: false,
-                description: Some(agreed.answer),
+                description,
                 offer: false,
             };
             return self.tell(stack, 0, LegCommand::Progress(progress));
@@ -98,7 +97,21 @@ impl Call {
             .outputs
             .push_back(Output::Media(media::Command::Echo { endpoint }));
         self.codec = super::seek::first_codec(&agreed.answer);
-        self.commit_answer(stack, None, Some(agreed.answer));
+        self.commit_answer(stack, None, description);
+    }
+
+    /// The exchange itself answers the caller, by the transport that the caller has offered.
+    fn answer_caller(
+        &mut self,
+        stack: &mut Stack,
+        offer: &[u8],
+        answer: &[u8],
+    ) -> Option<Description> {
+        self.bridge.take_offer(stack, Side::Caller, offer);
+        let description = self.bridge.write_answer(stack, Side::Caller, answer);
+        self.bridge.connect_caller(stack);
+        self.tell_protection(stack);
+        description
     }
 
     /// The caller of a service changes its mind in mid call (hold, another address).
@@ -113,25 +126,18 @@ impl Call {
         });
         match agreed {
             Some(agreed) => {
-                self.bridge.learn(stack, Side::Caller, offer);
-                self.bridge.connect_caller(stack);
-                self.tell(
-                    stack,
-                    0,
-                    LegCommand::AcceptOffer {
-                        description: Some(agreed.answer),
-                    },
-                );
+                let description = self.answer_caller(stack, offer, &agreed.answer);
+                self.tell(stack, 0, LegCommand::AcceptOffer { description });
                 self.write_change(stack);
             }
-            None => self.tell(stack, 0, LegCommand::RefuseOffer { status: 488 }),
+            None => self.refuse_offer(stack, 0, 488),
         }
     }
 
     /// After a restart the endpoints are open again: media flow as before.
     pub(super) fn resume_media(&mut self, stack: &mut Stack) {
         if self.partner_of(0).is_some() {
-            self.bridge.connect(stack);
+            self.connect(stack);
         } else {
             self.bridge.connect_caller(stack);
             if let Some((endpoint, _)) = self.bridge.first_open(Side::Caller) {
@@ -166,7 +172,8 @@ struct Agreed {
 }
 
 fn negotiate(stack: &mut Stack, offer: &[u8], local: std::net::SocketAddr) -> Option<Agreed> {
-    let offer = SessionDescription::parse(offer).ok()?;
+    let offer = in_clear(offer)?;
+    let offer = SessionDescription::parse(&offer).ok()?;
     let mut endpoint = Endpoint::new(stack.random_u64(), local, capabilities());
     let (answer, agreed) = endpoint.answer(&offer).ok()?;
     let codec = if agreed.codec == 0 {
@@ -179,6 +186,23 @@ fn negotiate(stack: &mut Stack, offer: &[u8], local: std::net::SocketAddr) -> Op
         codec,
         payload_type: agreed.payload.send,
     })
+}
+
+/// The same offer as a phone would make it that has neither keys nor ICE: what it says of codecs.
+fn in_clear(offer: &[u8]) -> Option<Vec<u8>> {
+    let offer = SessionDescription::parse(offer).ok()?;
+    let clear = TransportDescription::new(Profile::Avp);
+    let media = offer.media().iter().map(|media| MediaRewrite {
+        transport: media.protocol.is_rtp().then_some(&clear),
+        ..MediaRewrite::default()
+    });
+    let rewrite = Rewrite {
+        media: media.collect(),
+        ..Rewrite::default()
+    };
+    let mut text = Vec::with_capacity(offer.text().len());
+    rewrite.apply(&offer, &mut text);
+    Some(text)
 }
 
 fn capabilities() -> Capabilities {

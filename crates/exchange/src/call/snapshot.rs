@@ -18,7 +18,10 @@ use crate::stack::Stack;
 
 /// The first byte of every written state. A newer program reads older versions; an older program
 /// refuses newer ones and says so.
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
+
+/// The version whose media were in clear always.
+pub(super) const FIRST_VERSION: u8 = 1;
 
 /// What the state of an ordinary call takes, so that it is written into one piece of memory.
 const USUAL_BYTES: usize = 3072;

@@ -44,6 +44,9 @@ pub(crate) enum LegEvent {
     Answered { description: Option<Description> },
     /// The called party, or the way to it, has refused.
     Rejected(Rejection),
+    /// The called party does not take the media as they were offered, and another offer was held
+    /// out: it waits for that.
+    DescriptionRefused { status: u16 },
     /// The called party says to try these addresses instead.
     Redirected { contacts: Vec<Box<str>> },
     /// In mid call the party offers new media; without a description it asks for an offer.
@@ -80,6 +83,13 @@ pub(crate) struct Progress {
     /// The party will not go on before this is confirmed (a reliable provisional response that
     /// carries an offer).
     pub(crate) offer: bool,
+}
+
+/// Why media do not come about, in words for a person (RFC 3261 section 20.43 in SIP).
+#[derive(Clone, Debug)]
+pub(crate) struct Warning {
+    pub(crate) code: u16,
+    pub(crate) text: Box<str>,
 }
 
 /// How a party left.
@@ -126,13 +136,19 @@ pub(crate) enum LegCommand {
     Reject {
         rejection: Rejection,
         retry_after: Option<Duration>,
+        warning: Option<Warning>,
     },
+    /// From now on show the calling party how far the media of the call are encrypted.
+    ShowEncryption(&'static str),
     /// Offer new media; without a description: ask the party for an offer.
     Offer { description: Option<Description> },
     /// Answer the party's offer; an offer itself where the party had asked for one.
     AcceptOffer { description: Option<Description> },
     /// Refuse the party's offer.
-    RefuseOffer { status: u16 },
+    RefuseOffer {
+        status: u16,
+        warning: Option<Warning>,
+    },
     /// Confirm the party's answer, with our answer where the party had made the offer.
     Confirm { description: Option<Description> },
     /// Pass something on.

@@ -46,13 +46,28 @@ impl fmt::Debug for SrtpKey {
 }
 
 /// How far streams have come, so that they go on after a restart: the rollover counter cannot be
-/// read from a packet (RFC 3711 section 3.3.1).
+/// read from a packet (RFC 3711 section 3.3.1), and no number may be used for two packets of ours
+/// under one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollovers {
-    /// Of what we send: SSRC and rollover counter.
-    pub ours: Vec<(u32, u32)>,
+    /// Of what we send.
+    pub ours: Vec<StreamPosition>,
     /// Of what the party sends.
-    pub theirs: Vec<(u32, u32)>,
+    pub theirs: Vec<StreamPosition>,
+    /// The index of our RTCP (RFC 3711 section 3.4) from which on none has been used.
+    pub rtcp: u32,
+}
+
+/// How far one stream has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamPosition {
+    /// Its source.
+    pub ssrc: u32,
+    /// The packet index: the rollover counter, and behind it the 16 bits of the sequence number.
+    pub index: u64,
+    /// What is added to the sequence numbers of what is sent: a source that begins its numbers anew
+    /// goes on with others.
+    pub shift: u16,
 }
 
 /// What a handshake on the media path needs.

@@ -3,12 +3,13 @@
 use core::time::Duration;
 
 use fernamt_sip::escape::Escaped;
+use fernamt_sip::header::Via;
 use fernamt_sip::message::{Message, Name};
 use fernamt_sip::name_addr::NameAddr;
 use fernamt_sip::transport::Flow;
 use fernamt_sip::uri::Uri;
 
-use super::{Binding, ContactChange, RegisterChange};
+use super::{Binding, ContactChange, Nat, RegisterChange};
 use crate::config::{Config, Expiry};
 use crate::routing::is_ours;
 
@@ -231,11 +232,24 @@ impl Request<'_, '_> {
             local: self.flow.local,
             received: self.flow.remote,
             connection: self.flow.connection,
+            nat: self.nat(uri.as_str()),
         };
         Ok(ContactChange {
             binding,
             lasts: self.lasts(contact)?,
         })
+    }
+
+    fn nat(&self, contact: &str) -> Nat {
+        // Through a proxy nothing is seen of the way behind it.
+        let mut vias = self.message.list(Name::Via);
+        let via = vias.next().and_then(|via| Via::parse(via).ok());
+        let via = via.filter(|_| vias.next().is_none());
+        let sent_by = via.and_then(|via| Some((via.host().ip()?, via.port())));
+        match self.path.is_empty() {
+            true => Nat::judge(contact, sent_by, self.flow.remote, self.flow.transport),
+            false => Nat::Unknown,
+        }
     }
 
     fn check_uri(&self, uri: &Uri<'_>) -> Result<(), RegisterRejection> {

@@ -25,6 +25,7 @@ fn binding(contact: &str) -> Binding {
         local: "192.0.2.1:5060".parse().unwrap(),
         received: "198.51.100.1:5060".parse().unwrap(),
         connection: None,
+        nat: Default::default(),
     }
 }
 

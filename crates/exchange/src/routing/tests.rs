@@ -31,6 +31,8 @@ fn device(user: &str, numbers: &[&str]) -> Device {
             .collect(),
         ha1: Ha1::new(user, "fernamt", "secret"),
         direct_media: false,
+        encryption: Default::default(),
+        media_transport: Default::default(),
     }
 }
 
@@ -49,6 +51,7 @@ fn binding(address: &str, q: u16) -> Arc<Binding> {
         local: "192.0.2.1:5060".parse().unwrap(),
         received: address.parse().unwrap(),
         connection: None,
+        nat: Default::default(),
     })
 }
 

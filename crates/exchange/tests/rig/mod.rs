@@ -4,6 +4,8 @@
 #![allow(dead_code, missing_docs)]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+pub(crate) mod sdp;
+
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -97,7 +99,30 @@ impl Rig {
                 .collect(),
             ha1: Ha1::new(user, "fernamt", &format!("secret-{user}")),
             direct_media: false,
+            encryption: Default::default(),
+            media_transport: Default::default(),
         });
+    }
+
+    /// What the record of a device says of encryption.
+    pub(crate) fn wish(&mut self, user: &str, encryption: &str, media_transport: &str) {
+        let device = Device::clone(self.directory.device(user).unwrap());
+        self.directory.insert(Device {
+            encryption: encryption.parse().unwrap(),
+            media_transport: media_transport.parse().unwrap(),
+            ..device
+        });
+    }
+
+    /// The last that the media plane was told of each endpoint, in the order of their names.
+    pub(crate) fn remotes(&self) -> Vec<(media::EndpointId, media::Remote)> {
+        let mut last = std::collections::BTreeMap::new();
+        for order in &self.media {
+            if let media::Command::Remote { endpoint, remote } = order {
+                last.insert(*endpoint, media::Remote::clone(remote));
+            }
+        }
+        last.into_iter().collect()
     }
 
     /// The device's media may flow directly.

@@ -45,6 +45,10 @@ pub(crate) struct Registered {
     /// Preference, 0 to 1.
     q: f64,
     user_agent: Option<String>,
+    /// What lies between the phone and the exchange.
+    nat: String,
+    #[serde(skip)]
+    nat_in_words: String,
 }
 
 /// What is registered: as the running exchange says, or else as it was last written down.
@@ -75,7 +79,15 @@ pub(crate) fn registered(data: &Location, user: Option<&str>) -> Result<Vec<Regi
 
 /// The registrations as a table.
 pub(crate) fn table(registrations: &[Registered]) -> Table {
-    let mut table = Table::new(&["USER", "TRANSPORT", "FROM", "UNTIL", "CONTACT", "PHONE"]);
+    let mut table = Table::new(&[
+        "USER",
+        "TRANSPORT",
+        "FROM",
+        "UNTIL",
+        "CONTACT",
+        "PHONE",
+        "WAY",
+    ]);
     for it in registrations {
         table.row([
             safe(&it.user),
@@ -84,6 +96,7 @@ pub(crate) fn table(registrations: &[Registered]) -> Table {
             local(it.expires_at),
             safe(&it.contact),
             safe(it.user_agent.as_deref().unwrap_or("-")),
+            it.nat_in_words.clone(),
         ]);
     }
     table
@@ -100,6 +113,8 @@ impl From<Registration> for Registered {
             expires_at: it.expires,
             q: f64::from(it.q) / 1_000.0,
             user_agent: it.user_agent,
+            nat: it.nat.0,
+            nat_in_words: it.nat.1,
         }
     }
 }
@@ -115,6 +130,8 @@ impl Registered {
             expires_at: binding.expires,
             q: f64::from(binding.q) / 1_000.0,
             user_agent: binding.user_agent.as_deref().map(str::to_owned),
+            nat: binding.nat().as_str().to_owned(),
+            nat_in_words: binding.nat().to_string(),
         }
     }
 }

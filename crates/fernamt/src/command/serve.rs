@@ -206,6 +206,8 @@ fn first_devices(data: &Location, count: u8) -> Result<Vec<FirstDevice>, Failure
                 name: None,
                 numbers: Vec::new(),
                 direct_media: false,
+                encryption: Default::default(),
+                media_transport: Default::default(),
                 secret: Secret::Password(device.password.as_str().into()),
             })
         })?;

@@ -130,6 +130,54 @@ impl Latch {
         Verdict::Dropped
     }
 
+    /// Takes note of a packet that is authentic, wherever it came from.
+    #[inline]
+    pub(super) fn authenticated(
+        &mut self,
+        negotiated: &Negotiated,
+        from: SocketAddr,
+        header: Header,
+        now_micros: u64,
+    ) -> Verdict {
+        self.stream = Some(Stream {
+            ssrc: header.ssrc,
+            sequence: header.sequence,
+        });
+        let is_former = self.is_former(from, now_micros);
+        match &mut self.state {
+            State::Closed {
+                address,
+                heard_micros,
+            } => {
+                if same(*address, from) {
+                    *heard_micros = now_micros;
+                    return Verdict::Accepted;
+                }
+                let silence = now_micros.saturating_sub(*heard_micros);
+                if silence < REBIND_SILENCE_MICROS && !same(from, negotiated.rtp) {
+                    return Verdict::Accepted;
+                }
+            }
+            State::Open if is_former => return Verdict::Accepted,
+            State::Open => {}
+        }
+        self.identified(from, now_micros)
+    }
+
+    /// Closes on the address of a party that has shown who it is.
+    pub(super) fn identified(&mut self, from: SocketAddr, now_micros: u64) -> Verdict {
+        let is_known = self.address().is_some_and(|address| same(address, from));
+        self.state = State::Closed {
+            address: from,
+            heard_micros: now_micros,
+        };
+        self.candidates = [None; CANDIDATES];
+        match is_known {
+            true => Verdict::Accepted,
+            false => Verdict::Latched,
+        }
+    }
+
     /// Whether a packet from an address other than the latched one moves the latch there.
     fn may_close_on(
         &mut self,
@@ -203,6 +251,11 @@ pub(super) struct RtcpLatch {
 impl RtcpLatch {
     pub(super) fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// Closes on the address of an authentic packet.
+    pub(super) fn set(&mut self, from: SocketAddr) {
+        self.address = Some(from);
     }
 
     /// Whether a packet on the RTCP port is the party's.

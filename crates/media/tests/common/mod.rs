@@ -2,6 +2,9 @@
 //! block of 127.0.0.0/8, so that no two disturb each other.
 #![allow(dead_code, unreachable_pub, reason = "every test file uses its part")]
 
+pub mod browser;
+pub mod secure;
+
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Mutex;
@@ -105,7 +108,10 @@ impl Exchange {
 
     pub fn set_remote(&self, endpoint: EndpointId, remote: Remote) {
         assert_eq!(
-            self.plane.execute(Command::Remote { endpoint, remote }),
+            self.plane.execute(Command::Remote {
+                endpoint,
+                remote: Box::new(remote),
+            }),
             None
         );
     }

@@ -372,6 +372,8 @@ impl NodeConfig {
         self.media.address = section.optional("address")?;
         section.read("ports", &mut self.media.ports)?;
         self.media.endpoints = section.optional("endpoints")?;
+        section.read("encryption", &mut self.exchange.encryption)?;
+        section.read("ice", &mut self.exchange.ice)?;
         section.finish()
     }
 

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use fernamt_exchange::config::Network;
+use fernamt_exchange::encryption::{Encryption, IceMode};
 use fernamt_sip::digest::Algorithm;
 use toml::de::DeValue;
 
@@ -33,6 +34,22 @@ impl Setting for Box<str> {
 
     fn read(value: &DeValue<'_>) -> Option<Box<str>> {
         value.as_str().map(Box::from)
+    }
+}
+
+impl Setting for Encryption {
+    const WANTED: &'static str = "\"automatic\", \"never\", \"offered\" or \"required\"";
+
+    fn read(value: &DeValue<'_>) -> Option<Encryption> {
+        value.as_str()?.parse().ok()
+    }
+}
+
+impl Setting for IceMode {
+    const WANTED: &'static str = "\"full\", \"lite\" or \"off\"";
+
+    fn read(value: &DeValue<'_>) -> Option<IceMode> {
+        value.as_str()?.parse().ok()
     }
 }
 

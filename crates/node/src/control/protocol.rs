@@ -120,6 +120,8 @@ pub struct Registration {
     pub user_agent: Option<String>,
     /// Preference in thousandths.
     pub q: u16,
+    /// What lies between the phone and us, for programs and for people.
+    pub nat: (String, String),
 }
 
 /// A credential of TURN, good for a limited time.

@@ -235,6 +235,7 @@ async fn put_bindings(output: &mut Output, of: &BindingsOf) -> io::Result<u64> {
             expires: binding.expires,
             user_agent: binding.user_agent.clone().map(Into::into),
             q: binding.q,
+            nat: (binding.nat().as_str().to_owned(), binding.nat().to_string()),
         };
         output.put(&Response::Registration(registration)).await?;
     }

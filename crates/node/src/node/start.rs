@@ -10,7 +10,7 @@ use fernamt_exchange::Exchange;
 use fernamt_exchange::config::Config;
 use fernamt_exchange::directory::Directory;
 use fernamt_exchange::interface::Command;
-use fernamt_media::{Plane, PlaneConfig};
+use fernamt_media::{Certificate, Plane, PlaneConfig};
 use fernamt_sip::transport::Transport;
 use fernamt_store::records::Revision;
 use fernamt_store::{BindingJournal, CallJournal, DataFolder, ExchangeLock, Records, Recovered};
@@ -32,6 +32,7 @@ use crate::shard::{Inboxes, Item, Services};
 use crate::signals;
 use crate::transport::access::Access;
 use crate::transport::interfaces;
+use crate::transport::media_certificate;
 use crate::transport::stream::Times;
 use crate::transport::tls::Tls;
 use crate::turn::{self, Surroundings, Turn, TurnListeners, TurnParts};
@@ -48,6 +49,8 @@ struct Base {
     records: Records,
     /// The settings of the shards, without listeners.
     exchange: Config,
+    /// That of the media.
+    certificate: Certificate,
     runtime: Runtime,
     // Last, as in a running node.
     lock: ExchangeLock,
@@ -74,10 +77,13 @@ impl Base {
         exchange.addresses =
             interfaces::addresses().map_err(NodeError::system("cannot list addresses"))?;
         add_host_name(&mut exchange);
+        let certificate = media_certificate::open(&folder.tls())?;
+        exchange.fingerprint = Some(certificate.fingerprint());
         Ok(Base {
             folder,
             records,
             exchange,
+            certificate,
             runtime,
             lock,
         })
@@ -189,7 +195,7 @@ fn assemble(
         access: Arc::clone(&access),
         locations: left.locations,
         resolver: Arc::new(resolver),
-        plane: start_plane(config, &base.exchange, &network.inboxes)?,
+        plane: start_plane(config, base, &network.inboxes)?,
         journal: left.journal,
         config: base.exchange.clone(),
         media_address: config.media.address,
@@ -287,12 +293,12 @@ fn families(addresses: &[(Transport, SocketAddr)]) -> Families {
 
 fn start_plane(
     config: &NodeConfig,
-    exchange: &Config,
+    base: &Base,
     inboxes: &Arc<Inboxes>,
 ) -> Result<Plane, NodeError> {
     let defaults = PlaneConfig::default();
     let first_address = || {
-        exchange
+        base.exchange
             .addresses
             .iter()
             .copied()
@@ -307,6 +313,7 @@ fn start_plane(
             .or_else(first_address)
             .into_iter()
             .collect(),
+        certificate: Some(base.certificate.clone()),
         ..defaults
     };
     let inboxes = Arc::clone(inboxes);

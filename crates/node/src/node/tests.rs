@@ -55,6 +55,8 @@ fn add_device(data: &Path, user: &str) {
             name: None,
             numbers: Vec::new(),
             direct_media: false,
+            encryption: Default::default(),
+            media_transport: Default::default(),
             secret: Secret::Password("secret".into()),
         };
         records.add_device(device).await.unwrap();
@@ -77,6 +79,7 @@ fn register(node: &RunningNode, user: &str) {
         local: address,
         received: address,
         connection: None,
+        nat: Default::default(),
     };
     let change = ContactChange {
         binding,

@@ -5,6 +5,7 @@ pub(crate) mod access;
 pub(crate) mod holder;
 pub(crate) mod interfaces;
 pub(crate) mod listeners;
+pub(crate) mod media_certificate;
 pub(crate) mod stream;
 pub(crate) mod tls;
 pub(crate) mod udp;

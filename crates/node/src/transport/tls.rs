@@ -138,7 +138,7 @@ fn modified(file: &Path) -> Option<SystemTime> {
         .ok()
 }
 
-fn broken(what: &'static str, file: &Path, problem: impl ToString) -> NodeError {
+pub(super) fn broken(what: &'static str, file: &Path, problem: impl ToString) -> NodeError {
     NodeError::Certificate {
         what,
         file: file.to_path_buf(),
@@ -236,7 +236,7 @@ fn make_self_signed(certificate: &Path, key: &Path, names: &[String]) -> Result<
     Ok(())
 }
 
-fn write_file(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+pub(super) fn write_file(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     use std::io::Write;
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;

@@ -102,7 +102,7 @@ impl Media {
                 {
                     found.heard_at = now;
                 }
-                found.remote = Some(remote.clone());
+                found.remote = Some(Remote::clone(remote));
             }
             Command::Bridge { a, b } => {
                 self.endpoint(*a)?.bridged = Some(*b);

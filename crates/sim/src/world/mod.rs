@@ -403,6 +403,8 @@ fn directory(phones: &[PhonePlan]) -> Directory {
             numbers: number.parse().into_iter().collect(),
             ha1: Ha1::new(user, "fernamt", &format!("secret-{user}")),
             direct_media: direct.is_some_and(|plan| plan.direct_media),
+            encryption: Default::default(),
+            media_transport: Default::default(),
         });
     }
     directory

@@ -142,7 +142,12 @@ impl Observer {
                 let has_tag = message.to().is_ok_and(|to| to.tag().is_some());
                 if message.method() == Method::Invite && !has_tag {
                     let leg = self.leg(now, call_id, false);
-                    leg.invite_cseq = leg.invite_cseq.max(cseq.number);
+                    if leg.invite_cseq < cseq.number {
+                        // Once more on the same leg: with other media, say, after a refusal.
+                        leg.invite_cseq = cseq.number;
+                        leg.final_status = None;
+                        leg.over_at = None;
+                    }
                 }
                 self.request_sent(now, call_id, &message);
             }

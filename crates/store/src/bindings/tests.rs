@@ -24,6 +24,7 @@ fn binding(contact: &str, expires: UnixTime) -> Binding {
         local: "192.0.2.1:5060".parse().unwrap(),
         received: "[2001:db8::7]:40000".parse().unwrap(),
         connection: None,
+        nat: Default::default(),
     }
 }
 
@@ -177,6 +178,7 @@ fn a_connection_does_not_outlive_the_process() {
     let (journal, _) = BindingJournal::open(&folder).unwrap();
     let connected = Binding {
         connection: Some(ConnectionId(7)),
+        nat: Default::default(),
         ..binding("sip:phone", soon)
     };
     journal.write(of("anna", vec![connected]));

@@ -121,6 +121,8 @@ fn new_device(wanted: &DesiredDevice) -> Result<NewDevice, StoreError> {
         name: wanted.name.clone(),
         numbers: wanted.numbers.clone(),
         direct_media: wanted.direct_media,
+        encryption: wanted.encryption,
+        media_transport: wanted.media_transport,
         secret: secret.ok_or_else(|| refused(InvalidDevice::NoSecret))?,
     })
 }
@@ -161,6 +163,16 @@ fn plan_update(
             .into(),
         );
         update.direct_media = Some(wanted.direct_media);
+    }
+    if wanted.encryption != device.encryption {
+        let (from, to) = (device.encryption, wanted.encryption);
+        what.push(format!("encryption {from} becomes {to}").into());
+        update.encryption = Some(to);
+    }
+    if wanted.media_transport != device.media_transport {
+        let (from, to) = (device.media_transport, wanted.media_transport);
+        what.push(format!("media transport {from} becomes {to}").into());
+        update.media_transport = Some(to);
     }
     let secret = wanted
         .secret()

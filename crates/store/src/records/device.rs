@@ -4,6 +4,7 @@ use core::fmt;
 use std::collections::HashSet;
 
 use fernamt_exchange::directory::Device;
+use fernamt_exchange::encryption::{Encryption, MediaTransport};
 use fernamt_numbering::E164;
 use fernamt_sip::digest::Ha1;
 use fernamt_sip::time::UnixTime;
@@ -44,6 +45,10 @@ pub struct NewDevice {
     pub numbers: Vec<E164>,
     /// Whether media may flow directly.
     pub direct_media: bool,
+    /// Whether its media are encrypted.
+    pub encryption: Encryption,
+    /// How its media are carried.
+    pub media_transport: MediaTransport,
     /// Its password.
     pub secret: Secret,
 }
@@ -57,6 +62,10 @@ pub struct DeviceUpdate {
     pub numbers: Option<Vec<E164>>,
     /// Whether media may flow directly.
     pub direct_media: Option<bool>,
+    /// Whether its media are encrypted.
+    pub encryption: Option<Encryption>,
+    /// How its media are carried.
+    pub media_transport: Option<MediaTransport>,
     /// Its password.
     pub secret: Option<Secret>,
 }
@@ -160,7 +169,8 @@ macro_rules! select_devices {
     ($devices:literal, $order:literal) => {
         concat!(
             "SELECT d.id, d.user_name, d.name, d.direct_media, d.realm, d.ha1_md5, d.ha1_sha256, \
-             d.ha1_sha512_256, d.created, d.updated, d.revision, n.number FROM (",
+             d.ha1_sha512_256, d.created, d.updated, d.revision, n.number, \
+             d.encryption, d.media_transport FROM (",
             $devices,
             ") d LEFT JOIN number n ON n.device_id = d.id ORDER BY ",
             $order,
@@ -268,6 +278,8 @@ fn read_device(id: i64, row: &SqliteRow) -> Result<Found, Failure> {
                 numbers: Vec::new(),
                 ha1,
                 direct_media: row.try_get(3)?,
+                encryption: read_word(row, 12, "encryption")?,
+                media_transport: read_word(row, 13, "media transport")?,
             },
             realm: row.try_get(4)?,
             created: UnixTime::from_micros(row.try_get(8)?),
@@ -289,6 +301,19 @@ fn read_hash<const LENGTH: usize>(
             detail,
         }
         .into()
+    })
+}
+
+/// A value that is kept as a word.
+fn read_word<T: core::str::FromStr>(
+    row: &SqliteRow,
+    column: usize,
+    what: &'static str,
+) -> Result<T, Failure> {
+    let word: &str = row.try_get(column)?;
+    word.parse().map_err(|_| {
+        let detail = format!("{word:?} is not known to this version").into();
+        StoreError::Unreadable { what, detail }.into()
     })
 }
 

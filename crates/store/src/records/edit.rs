@@ -69,7 +69,8 @@ impl<'c> Edit<'c> {
         };
         sqlx::query(
             "UPDATE device SET name = $1, direct_media = $2, realm = $3, ha1_md5 = $4, \
-             ha1_sha256 = $5, ha1_sha512_256 = $6, updated = $7, revision = $8 WHERE id = $9",
+             ha1_sha256 = $5, ha1_sha512_256 = $6, updated = $7, revision = $8, \
+             encryption = $9, media_transport = $10 WHERE id = $11",
         )
         .bind(name)
         .bind(update.direct_media.unwrap_or(device.direct_media))
@@ -79,6 +80,13 @@ impl<'c> Edit<'c> {
         .bind(&ha1.sha512_256[..])
         .bind(self.now.as_micros())
         .bind(self.revision)
+        .bind(update.encryption.unwrap_or(device.encryption).as_str())
+        .bind(
+            update
+                .media_transport
+                .unwrap_or(device.media_transport)
+                .as_str(),
+        )
         .bind(found.id)
         .execute(&mut *self.connection)
         .await?;

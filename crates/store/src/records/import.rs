@@ -124,8 +124,9 @@ struct Devices(Bulk);
 impl Devices {
     fn new() -> Devices {
         let head = "INSERT INTO device (id, account_id, user_name, name, direct_media, realm, \
-                    ha1_md5, ha1_sha256, ha1_sha512_256, created, updated, revision)";
-        Devices(Bulk::new(head, 12, LEAVE_CONFLICTS))
+                    ha1_md5, ha1_sha256, ha1_sha512_256, created, updated, revision, encryption, \
+                    media_transport)";
+        Devices(Bulk::new(head, 14, LEAVE_CONFLICTS))
     }
 
     async fn insert(&self, edit: &mut Edit<'_>, rows: &[DeviceRow<'_>]) -> Result<(), Failure> {
@@ -148,7 +149,9 @@ impl Devices {
                     arguments.add(&row.ha1.sha512_256[..])?;
                     arguments.add(now)?;
                     arguments.add(now)?;
-                    arguments.add(revision)
+                    arguments.add(revision)?;
+                    arguments.add(row.new.encryption.as_str())?;
+                    arguments.add(row.new.media_transport.as_str())
                 },
             )
             .await?;

@@ -12,10 +12,10 @@ use fernamt_sip::message::{KeptMessage, Message, Name};
 use fernamt_sip::transaction::ServerId;
 use fernamt_sip::transport::Flow;
 
-use super::write::{Reply, Tag};
+use super::write::{Reply, Tag, write_encryption, write_warning};
 use super::{Abilities, Context, Phase, SipLeg};
 use crate::cause::Cause;
-use crate::leg::{Description, LegEvent, LegId, Progress, Rejection, Release};
+use crate::leg::{Description, LegEvent, LegId, Progress, Rejection, Release, Warning};
 use crate::request::stateless::response_flow;
 use crate::stack::Stack;
 
@@ -140,6 +140,7 @@ impl SipLeg {
             informations: Vec::new(),
             unconfirmed: None,
             answered: false,
+            encryption: None,
         })
     }
 
@@ -219,7 +220,10 @@ impl SipLeg {
             body: progress.description.as_deref(),
             rseq,
         };
-        self.respond(cx, server, &request, &reply, |_| {});
+        let encryption = self.encryption;
+        self.respond(cx, server, &request, &reply, |builder| {
+            write_encryption(builder, encryption);
+        });
         if described {
             self.described = progress.description;
         }
@@ -248,7 +252,11 @@ impl SipLeg {
             body: description.as_deref(),
             rseq: None,
         };
-        let bytes = self.write_response(cx, &request, &reply, |builder| session.write(builder));
+        let encryption = self.encryption;
+        let bytes = self.write_response(cx, &request, &reply, |builder| {
+            session.write(builder);
+            write_encryption(builder, encryption);
+        });
         let remote = response_flow(self.flow, &request).remote;
         let Phase::Incoming(incoming) = &mut self.phase else {
             return;
@@ -316,6 +324,7 @@ impl SipLeg {
         cx: &mut Context<'_>,
         rejection: &Rejection,
         retry_after: Option<Duration>,
+        warning: Option<&Warning>,
     ) {
         let Phase::Incoming(incoming) = &mut self.phase else {
             return self.release(cx, rejection.cause, false);
@@ -324,12 +333,16 @@ impl SipLeg {
         let kept = Arc::clone(&incoming.request);
         let status = rejection.status.unwrap_or_else(|| rejection.cause.status());
         let reason = rejection.cause.reason();
+        let host = cx
+            .stack
+            .public_address(self.flow.transport, self.flow.local);
         let reply = Reply::status(status);
         self.respond(cx, server, &kept.message(), &reply, |builder| {
             builder.header(Name::Reason, Shown(reason));
             if let Some(retry_after) = retry_after {
                 builder.header(Name::RetryAfter, retry_after.as_secs());
             }
+            write_warning(builder, warning, &host);
         });
         self.finish(cx);
     }
@@ -441,7 +454,7 @@ impl SipLeg {
             status: Some(504),
         };
         if matches!(self.phase, Phase::Incoming(_)) {
-            self.reject(cx, &rejection, None);
+            self.reject(cx, &rejection, None, None);
             cx.stack.emit(
                 self.id,
                 LegEvent::Released(Release {

@@ -61,6 +61,8 @@ pub(crate) struct SipLeg {
     unconfirmed: Option<Unconfirmed>,
     /// The 2xx has been sent or received.
     answered: bool,
+    /// How far the media of the call are encrypted, as the peer is told.
+    encryption: Option<&'static str>,
 }
 
 /// What the peer says that it can do.
@@ -158,12 +160,16 @@ impl SipLeg {
             LegCommand::Reject {
                 rejection,
                 retry_after,
+                warning,
             } => {
-                self.reject(cx, &rejection, retry_after);
+                self.reject(cx, &rejection, retry_after, warning.as_ref());
             }
+            LegCommand::ShowEncryption(words) => self.encryption = Some(words),
             LegCommand::Offer { description } => self.offer_in_dialog(cx, description),
             LegCommand::AcceptOffer { description } => self.accept_offer(cx, description),
-            LegCommand::RefuseOffer { status } => self.refuse_offer(cx, status),
+            LegCommand::RefuseOffer { status, warning } => {
+                self.refuse_offer(cx, status, warning.as_ref());
+            }
             LegCommand::Confirm { description } => self.confirm(cx, description),
             LegCommand::Inform { information, reply } => self.inform(cx, &information, reply),
             LegCommand::ReplyInformation { reply, status } => {

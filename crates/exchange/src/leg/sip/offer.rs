@@ -10,9 +10,9 @@ use fernamt_sip::timer::TimerId;
 use fernamt_sip::transaction::{ClientId, ServerId};
 
 use super::transaction_use::{Purpose, TransactionUse};
-use super::write::{ALLOWED, Reply, SDP};
+use super::write::{ALLOWED, Reply, SDP, write_warning};
 use super::{Context, LegTimer, Phase, SipLeg};
-use crate::leg::{Description, LegEvent, Release};
+use crate::leg::{Description, LegEvent, Release, Warning};
 use crate::stack::Alarm;
 
 /// An offer of the peer, or its wish for one.
@@ -124,7 +124,12 @@ impl SipLeg {
     }
 
     /// Refuses the peer's offer.
-    pub(super) fn refuse_offer(&mut self, cx: &mut Context<'_>, status: u16) {
+    pub(super) fn refuse_offer(
+        &mut self,
+        cx: &mut Context<'_>,
+        status: u16,
+        warning: Option<&Warning>,
+    ) {
         if self
             .asked
             .as_ref()
@@ -137,6 +142,9 @@ impl SipLeg {
         };
         let request = asked.request.message();
         let seconds = cx.stack.random_between(1, 10);
+        let host = cx
+            .stack
+            .public_address(self.flow.transport, self.flow.local);
         self.respond(
             cx,
             asked.server,
@@ -146,6 +154,7 @@ impl SipLeg {
                 if status == 500 {
                     builder.header(Name::RetryAfter, seconds);
                 }
+                write_warning(builder, warning, &host);
             },
         );
     }

@@ -19,7 +19,9 @@ use super::destination::Destination;
 use super::early::Early;
 use super::session::policy;
 use super::transaction_use::{Purpose, TransactionUse};
-use super::write::{ALLOWED, Branch, SDP, Tag};
+use super::write::{
+    ALLOWED, Branch, SDP, Tag, has_ice, supported, write_encryption, write_trickle,
+};
 use super::{Abilities, Context, Phase, SipLeg};
 use crate::cause::Cause;
 use crate::interface::{Question, Target};
@@ -43,6 +45,10 @@ pub(crate) struct Invitation<'i> {
     pub(crate) hops: u8,
     /// Whether the called party may confirm its progress reliably.
     pub(crate) reliable_progress: bool,
+    /// How far the media of the call are encrypted, as the called party is told.
+    pub(crate) encryption: &'static str,
+    /// There is another offer for a party that refuses this one.
+    pub(crate) plainer: bool,
 }
 
 /// An INVITE that has no final response.
@@ -72,12 +78,19 @@ pub(super) struct Request {
     pub(super) description: Option<Description>,
     pub(super) hops: u8,
     pub(super) reliable_progress: bool,
+    plainer: bool,
 }
 
 impl Outgoing {
     /// The transaction of the INVITE, once it was sent.
     pub(super) fn client(&self) -> Option<ClientId> {
         self.client
+    }
+
+    /// Uses up the other offer. False: there is none.
+    fn takes_another_offer(&mut self) -> bool {
+        let request = self.request.as_mut();
+        request.is_some_and(|request| core::mem::take(&mut request.plainer))
     }
 }
 
@@ -119,6 +132,7 @@ impl SipLeg {
             informations: Vec::new(),
             unconfirmed: None,
             answered: false,
+            encryption: None,
         }
     }
 
@@ -143,7 +157,9 @@ impl SipLeg {
             description: invitation.description,
             hops: invitation.hops,
             reliable_progress: invitation.reliable_progress,
+            plainer: invitation.plainer,
         });
+        self.encryption = Some(invitation.encryption);
         match outgoing.destination.lookup.take() {
             Some(query) => stack.ask(Asker::Leg(self.id), Question::Resolve(query)),
             None => self.send_invite(&mut Context { stack, journal }),
@@ -264,12 +280,12 @@ impl SipLeg {
         builder.header(Name::CSeq, (outgoing.cseq, [" INVITE"]));
         builder.header(Name::Contact, &contact);
         builder.header(Name::Allow, ALLOWED);
-        let supported = if request.reliable_progress {
-            "timer, 100rel"
-        } else {
-            "timer"
-        };
-        builder.header(Name::Supported, supported);
+        let trickles = request.description.as_deref().is_some_and(has_ice);
+        builder.header(
+            Name::Supported,
+            supported(request.reliable_progress, trickles),
+        );
+        write_trickle(&mut builder, trickles);
         let offer = outgoing
             .session_offer
             .unwrap_or_else(|| policy(&stack.config).offer());
@@ -279,6 +295,7 @@ impl SipLeg {
         if let Some(min_se_seconds) = offer.min_se_seconds {
             builder.header(Name::MinSe, min_se_seconds);
         }
+        write_encryption(&mut builder, self.encryption);
         match &request.description {
             Some(description) => builder.body(SDP, description),
             None => builder.finish(),
@@ -292,6 +309,8 @@ impl SipLeg {
         match (&mut self.phase, status) {
             (_, 100) => {}
             (Phase::Outgoing(outgoing), 101..=199) if !outgoing.released => {
+                // Whoever has come so far does not refuse because of the offer any more.
+                let _ = outgoing.takes_another_offer();
                 cx.received(self.id, response);
                 self.early_response(cx, response, status);
             }
@@ -395,6 +414,11 @@ impl SipLeg {
                 outgoing.cseq += 1;
                 self.send_invite(cx);
             }
+            // RFC 3261 section 8.1.3.5: again, with other media.
+            415 | 488 | 606 if outgoing.takes_another_offer() => {
+                cx.stack
+                    .emit(self.id, LegEvent::DescriptionRefused { status });
+            }
             503 if !outgoing.targets.is_empty() => {
                 self.try_next_target(cx);
             }
@@ -403,6 +427,24 @@ impl SipLeg {
                 self.rejected(cx, cause, Some(status));
             }
         }
+    }
+
+    /// Calls the device once more with another offer, after it has refused the first.
+    pub(crate) fn invite_again(
+        &mut self,
+        stack: &mut Stack,
+        journal: &mut Journal,
+        description: Option<Description>,
+    ) {
+        let Phase::Outgoing(outgoing) = &mut self.phase else {
+            return;
+        };
+        if let Some(request) = &mut outgoing.request {
+            request.description = description;
+        }
+        outgoing.cseq += 1;
+        outgoing.early.clear();
+        self.send_invite(&mut Context { stack, journal });
     }
 
     /// Nothing has come back at all: no response, or no way to the device.

@@ -30,6 +30,7 @@ impl SipLeg {
                     status: None,
                 },
                 None,
+                None,
             ),
             Phase::AwaitingAck(_) => {
                 self.release_when_acknowledged(cause);
@@ -58,7 +59,7 @@ impl SipLeg {
     /// What the peer still waits for gets a final response (RFC 3261 section 15.1.2).
     pub(super) fn refuse_what_is_asked(&mut self, cx: &mut Context<'_>) {
         if self.asked.is_some() {
-            self.refuse_offer(cx, 487);
+            self.refuse_offer(cx, 487, None);
         }
         self.reply_to_all(cx, 487);
     }
@@ -97,7 +98,7 @@ impl SipLeg {
         let status = matches!(self.phase, Phase::Incoming(_)).then_some(487);
         if status.is_some() {
             // A BYE in an early dialog also ends the INVITE (RFC 3261 section 15.1.2).
-            self.reject(cx, &Rejection { cause, status }, None);
+            self.reject(cx, &Rejection { cause, status }, None, None);
         }
         self.leave(
             cx,

@@ -98,6 +98,7 @@ impl SipLeg {
             informations: Vec::new(),
             unconfirmed: None,
             answered: true,
+            encryption: None,
         };
         if let Some((remote, bytes)) = state.answer {
             leg.resume_answer(stack, remote, bytes.0);

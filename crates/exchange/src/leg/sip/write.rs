@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use fernamt_sip::builder::{FieldValue, RequestBuilder, ResponseBuilder, SafeText};
+use fernamt_sip::builder::{Builder, FieldValue, RequestBuilder, ResponseBuilder, SafeText};
 use fernamt_sip::message::{Message, Method, Name, StartLine};
+use fernamt_sip::name_addr::Quoted;
 use fernamt_sip::status::default_reason;
 use fernamt_sip::transaction::{ClientId, ServerId};
 use fernamt_sip::transport::Transport;
 
 use super::transaction_use::TransactionUse;
 use super::{Context, SipLeg};
+use crate::leg::Warning;
 use crate::stack::Stack;
 
 /// The methods that are answered with more than a refusal.
@@ -122,6 +124,53 @@ fn status_words(status: u16, method: Method<'_>) -> String {
     words
 }
 
+/// Tells the peer how far the media of a call are encrypted. No standard has a field for it that a
+/// phone may show without misunderstanding something else; one that nobody knows is passed over (RFC
+/// 3261 section 8.2.2), and `X-` and `P-` are out of use for new ones (RFC 6648, RFC 5727).
+pub(super) const MEDIA_ENCRYPTION: &str = "Media-Encryption";
+
+/// Writes how far the media of the call are encrypted, where that is known.
+pub(super) fn write_encryption<Kind>(builder: &mut Builder<'_, Kind>, words: Option<&'static str>) {
+    if let Some(words) = words {
+        builder.header_raw(MEDIA_ENCRYPTION, words);
+    }
+}
+
+/// Writes why media do not come about (RFC 3261 section 20.43).
+pub(super) fn write_warning<Kind>(
+    builder: &mut Builder<'_, Kind>,
+    warning: Option<&Warning>,
+    host: &str,
+) {
+    if let Some(Warning { code, text }) = warning {
+        let text = Quoted(text);
+        builder.header(Name::Warning, format_args!("{code} {host} {text}"));
+    }
+}
+
+/// Whether a description has ICE, so that candidates may follow it.
+pub(super) fn has_ice(description: &[u8]) -> bool {
+    memchr::memmem::find(description, b"a=ice-ufrag:").is_some()
+}
+
+/// The options that we support: session timers always, reliable progress where it is of use, and
+/// candidates that follow (RFC 8840) where there is ICE.
+pub(super) const fn supported(reliable: bool, trickles: bool) -> &'static str {
+    match (reliable, trickles) {
+        (true, true) => "timer, 100rel, trickle-ice",
+        (true, false) => "timer, 100rel",
+        (false, true) => "timer, trickle-ice",
+        (false, false) => "timer",
+    }
+}
+
+/// Says that INFO with candidates is welcome (RFC 8840 section 10).
+pub(super) fn write_trickle<Kind>(builder: &mut Builder<'_, Kind>, trickles: bool) {
+    if trickles {
+        builder.header_raw("Recv-Info", "trickle-ice");
+    }
+}
+
 /// A response that is being made.
 pub(super) struct Reply<'r> {
     pub(super) status: u16,
@@ -194,9 +243,11 @@ impl SipLeg {
             builder.copy(request, Name::RecordRoute);
             builder.header(Name::Contact, &contact);
             if matches!(request.method(), Method::Invite | Method::Update) {
+                let trickles = reply.body.is_some_and(has_ice);
                 builder
                     .header(Name::Allow, ALLOWED)
-                    .header(Name::Supported, "timer, 100rel");
+                    .header(Name::Supported, supported(true, trickles));
+                write_trickle(&mut builder, trickles);
             }
         }
         if let Some(rseq) = reply.rseq {

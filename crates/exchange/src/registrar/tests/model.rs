@@ -117,6 +117,7 @@ fn made(user_part: u8, host: u8, call_id: u8, cseq: u32, kind: Kind) -> Binding 
         transport,
         received: ([198, 51, 100, host], 40_000).into(),
         connection: kind.connection.map(ConnectionId),
+        nat: Default::default(),
         ..binding("")
     }
 }
@@ -277,6 +278,7 @@ fn drain(location: &mut Location, stored: &mut Stored) {
 fn without_connection(binding: &Binding) -> Binding {
     Binding {
         connection: None,
+        nat: Default::default(),
         ..binding.clone()
     }
 }

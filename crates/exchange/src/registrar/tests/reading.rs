@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::Config;
+use crate::registrar::Nat;
 
 fn config() -> Config {
     Config {
@@ -59,6 +60,7 @@ fn a_register_is_read() {
         instance: Some("urn:uuid:1".into()),
         reg_id: 2,
         user_agent: Some("Phone\\t/1.0".into()),
+        nat: Nat::None,
         ..binding("")
     };
     assert_eq!(changes, [lasts(&expected, 600)]);

@@ -1,5 +1,6 @@
 //! `fernamt device add`
 
+use fernamt_exchange::encryption::{Encryption, MediaTransport};
 use fernamt_numbering::E164;
 use fernamt_store::records::{NewDevice, Secret};
 use serde::Serialize;
@@ -36,6 +37,16 @@ pub(crate) struct Options {
     #[arg(long)]
     direct_media: bool,
 
+    /// Whether its speech is encrypted: automatic, never, offered or required; automatic: required
+    /// where it registers over TLS or secure WebSocket, offered elsewhere
+    #[arg(long, value_name = "WHETHER", default_value_t)]
+    encryption: Encryption,
+
+    /// How its speech is carried: automatic, sdes, dtls or webrtc; automatic: webrtc over WebSocket,
+    /// sdes elsewhere
+    #[arg(long, value_name = "HOW", default_value_t)]
+    media_transport: MediaTransport,
+
     #[command(flatten)]
     listing: Listing,
 }
@@ -43,6 +54,7 @@ pub(crate) struct Options {
 const AFTER_HELP: &str = "\
 EXAMPLES
     fernamt device add 10
+    fernamt device add 11 --encryption required
     fernamt device add anna --name Kitchen --number +493012345 --number +493012346
     pwgen 20 1 | fernamt device add bert --password -
 
@@ -68,6 +80,8 @@ pub(crate) fn run(data: &Location, options: Options) -> Outcome {
             name: options.name.as_deref().map(Into::into),
             numbers,
             direct_media: options.direct_media,
+            encryption: options.encryption,
+            media_transport: options.media_transport,
             secret: Secret::Password(password.as_str().into()),
         })
     })?;

@@ -23,13 +23,14 @@ pub(crate) fn run(data: &Location, options: &Options) -> Outcome {
         output::json(&shown)?;
         return Ok(Exit::Done);
     }
-    let mut table = Table::new(&["USER", "NAME", "NUMBERS", "DIRECT MEDIA"]);
+    let mut table = Table::new(&["USER", "NAME", "NUMBERS", "DIRECT MEDIA", "ENCRYPTION"]);
     for StoredDevice { device, .. } in &devices {
         table.row([
             safe(&device.user),
             safe(device.name.as_deref().unwrap_or("-")),
             numbers(device),
             if device.direct_media { "yes" } else { "no" }.to_owned(),
+            device.encryption.to_string(),
         ]);
     }
     output::raw(&table.to_text("No devices yet; add one with: fernamt device add USER"))?;

@@ -47,6 +47,8 @@ pub(crate) fn run(data: &Location, options: &Options) -> Outcome {
             "direct media",
             if device.direct_media { "yes" } else { "no" }.to_owned(),
         ),
+        ("encryption", device.encryption.to_string()),
+        ("media by", device.media_transport.to_string()),
         ("realm", safe(&stored.realm)),
         ("added", local(stored.created)),
         ("changed", local(stored.updated)),

@@ -1,3 +1,4 @@
+use fernamt_exchange::encryption::{Encryption, MediaTransport};
 use proptest::prelude::*;
 
 use crate::desired::{Change, Desired};
@@ -212,6 +213,12 @@ fn any_devices() -> impl Strategy<Value = Vec<NewDevice>> {
             name,
             numbers: (0..numbers).map(|_| number()).collect(),
             direct_media,
+            encryption: if direct_media {
+                Encryption::Required
+            } else {
+                Encryption::Automatic
+            },
+            media_transport: MediaTransport::default(),
             secret: Secret::Password(password),
         };
         devices.into_iter().map(new).collect()

@@ -1,3 +1,4 @@
+use fernamt_exchange::encryption::{Encryption, MediaTransport};
 use fernamt_sip::digest::Ha1;
 
 use crate::error::{InvalidDevice, StoreError};
@@ -27,6 +28,8 @@ async fn a_device_is_found_as_it_was_added_by_user_and_by_number() {
     let new = NewDevice {
         name: Some("Kitchen".into()),
         direct_media: true,
+        encryption: Encryption::Required,
+        media_transport: MediaTransport::WebRtc,
         ..device("anna: with a long/odd name?", &["+4930200", "+4930100"])
     };
     let stored = records.add_device(new.clone()).await.unwrap();
@@ -34,6 +37,8 @@ async fn a_device_is_found_as_it_was_added_by_user_and_by_number() {
     assert_eq!(stored.device.name, new.name);
     assert_eq!(stored.device.numbers, new.numbers);
     assert!(stored.device.direct_media);
+    assert_eq!(stored.device.encryption, Encryption::Required);
+    assert_eq!(stored.device.media_transport, MediaTransport::WebRtc);
     assert_eq!(
         stored.device.ha1,
         Ha1::new(&new.user, DEFAULT_REALM, "secret")

@@ -1,0 +1,138 @@
+//! Telling the media plane what both sides have agreed on. Nothing is agreed here.
+
+use super::Bridge;
+use super::ends::{End, Ends, Talk};
+use crate::interface::Output;
+use crate::media::{self, Protection, Remote};
+use crate::stack::Stack;
+
+impl Bridge {
+    /// Both sides have agreed on what was proposed: tells the media plane.
+    pub(in crate::call) fn connect(&mut self, stack: &mut Stack) {
+        if self.direct {
+            return;
+        }
+        let Bridge { caller, callee, .. } = self;
+        let Some(callee) = callee.first_mut() else {
+            return;
+        };
+        let mut changed = Vec::with_capacity(caller.ends.len());
+        for (a, b) in caller.ends.iter_mut().zip(&mut callee.ends) {
+            changed.push(match (a, b) {
+                // Both are asked: neither may be skipped.
+                (Some(a), Some(b)) => a.agree() | b.agree(),
+                _ => false,
+            });
+        }
+        bundle(stack, caller);
+        bundle(stack, callee);
+        for ((a, b), changed) in caller.ends.iter_mut().zip(&mut callee.ends).zip(changed) {
+            let (Some(a), Some(b)) = (a, b) else { continue };
+            if !changed {
+                continue;
+            }
+            tell_remote(stack, a, b.agreed.as_ref());
+            tell_remote(stack, b, a.agreed.as_ref());
+            if !(a.bridged && b.bridged) && a.agreed.is_some() && b.agreed.is_some() {
+                let order = media::Command::Bridge { a: a.id, b: b.id };
+                stack.outputs.push_back(Output::Media(order));
+                (a.bridged, b.bridged) = (true, true);
+            }
+        }
+    }
+
+    /// Takes what was proposed of the caller as agreed, for a call to the exchange itself.
+    pub(in crate::call) fn connect_caller(&mut self, stack: &mut Stack) {
+        let mut changed = Vec::with_capacity(self.caller.ends.len());
+        for end in &mut self.caller.ends {
+            changed.push(end.as_mut().is_some_and(End::agree));
+        }
+        bundle(stack, &mut self.caller);
+        for (end, changed) in self.caller.ends.iter().zip(changed) {
+            if let Some(end) = end.as_ref().filter(|_| changed) {
+                tell_remote(stack, end, None);
+            }
+        }
+    }
+}
+
+/// Tells the media plane which streams of a party share the ports of another one (RFC 9143).
+fn bundle(stack: &mut Stack, ends: &mut Ends) {
+    let carriers: Vec<Option<usize>> = (0..ends.ends.len())
+        .map(|section| carrier_of(ends, section))
+        .collect();
+    let mut told: Vec<usize> = Vec::new();
+    for (section, carrier) in carriers.iter().enumerate() {
+        let known = ends.get(section).and_then(|end| end.carrier);
+        if let Some(carrier) = carrier.filter(|carrier| known != Some(*carrier))
+            && !told.contains(&carrier)
+        {
+            told.push(carrier);
+        }
+    }
+    for carrier in told {
+        let id = |section: usize| ends.get(section).map(|end| end.id);
+        let riders = carriers.iter().enumerate();
+        let riders = riders.filter(|(_, other)| **other == Some(carrier));
+        let riders = riders.filter_map(|(section, _)| id(section)).collect();
+        if let Some(carrier) = id(carrier) {
+            let order = media::Command::Bundle { carrier, riders };
+            stack.outputs.push_back(Output::Media(order));
+        }
+    }
+    for (place, carrier) in ends.ends.iter_mut().zip(carriers) {
+        if let Some(end) = place {
+            end.carrier = carrier;
+        }
+    }
+}
+
+/// The section on whose ports this one travels; `None`: its own.
+fn carrier_of(ends: &Ends, section: usize) -> Option<usize> {
+    let usable = |section: usize| -> Option<&Talk> {
+        let talk = ends.get(section)?.agreed.as_ref();
+        talk.filter(|talk| talk.usable)
+    };
+    let talk = usable(section)?;
+    let ours = talk.ours.as_ref()?.bundle?.tagged;
+    let theirs = talk.theirs.as_ref()?.bundle?.tagged;
+    // What the offerer named first may have been refused.
+    let carrier = [ours, theirs]
+        .into_iter()
+        .find(|place| usable(*place).is_some())?;
+    (carrier != section).then_some(carrier)
+}
+
+/// Tells the media plane where a party is, given what the party on the other side has said.
+///
+/// A party may send what the other one is willing to receive (RFC 3264 section 6.1). Each numbers
+/// its formats as the other's description does, and both descriptions pass through unchanged in
+/// this: what either of them names may come from either of them. Silence means something only while
+/// both talk: whoever holds, or is held, may well send nothing.
+fn tell_remote(stack: &mut Stack, end: &End, other: Option<&Talk>) {
+    let Some(mut remote) = end.agreed.as_ref().map(|talk| talk.remote.clone()) else {
+        return;
+    };
+    if let Some(Talk { remote: other, .. }) = other {
+        join(&mut remote, other);
+    }
+    if !(remote.sends && remote.receives) {
+        remote.silence = None;
+    }
+    if let Protection::Dtls(dtls) = &mut remote.protection {
+        dtls.established = end.established.clone();
+    }
+    remote.rollovers = end.rollovers.clone();
+    let (endpoint, remote) = (end.id, Box::new(remote));
+    stack
+        .outputs
+        .push_back(Output::Media(media::Command::Remote { endpoint, remote }));
+}
+
+fn join(remote: &mut Remote, other: &Remote) {
+    remote.sends &= other.receives;
+    remote.receives &= other.sends;
+    remote.payload_types.extend_from_slice(&other.payload_types);
+    remote.payload_types.sort_unstable();
+    remote.payload_types.dedup();
+}

@@ -1,0 +1,299 @@
+//! What the party of one side says about its streams: offers and answers are read here, and what they
+//! come to is kept until the other side agrees. Nothing is written and the media plane hears nothing.
+
+use core::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+
+use fernamt_sdp::{
+    Encryption, Media, MediaKind, Protocol, SessionDescription, TransportDescription,
+    TransportError,
+};
+
+use super::ends::Talk;
+use super::make::answer_policy;
+use super::settle::{Both, settle};
+use super::{Bridge, CannotCarry, Side};
+use crate::encryption::{Demand, Policy};
+use crate::media::{Format, Remote};
+use crate::stack::Stack;
+
+/// What the datagrams of a section are; `None`: it is not relayed.
+pub(super) fn format_of(media: &Media<'_>) -> Option<Format> {
+    match (media.protocol, media.kind) {
+        _ if media.is_rejected() => None,
+        (Protocol::Udptl, MediaKind::Image) => Some(Format::Udptl),
+        (protocol, _) if protocol.is_rtp() => Some(Format::Rtp),
+        _ => None,
+    }
+}
+
+impl Bridge {
+    /// Which sections of an offer or a late answer are to be relayed.
+    pub(super) fn wanted(
+        &self,
+        stack: &Stack,
+        from: Side,
+        parsed: &SessionDescription<'_>,
+    ) -> Result<Vec<bool>, CannotCarry> {
+        let mut problem = None;
+        let wanted: Vec<bool> = (0..parsed.media().len())
+            .map(
+                |section| match self.objection(stack, from, parsed, section) {
+                    Ok(wanted) => wanted,
+                    Err(error) => {
+                        problem = problem.or(Some(error));
+                        false
+                    }
+                },
+            )
+            .collect();
+        if parsed.media().is_empty() || wanted.contains(&true) {
+            return Ok(wanted);
+        }
+        Err(match problem {
+            Some(error) => CannotCarry::Transport(error),
+            None if self.direct => return Ok(wanted),
+            None => CannotCarry::NothingToRelay,
+        })
+    }
+
+    /// Whether a section that was offered is relayed; an error where only its protection is against
+    /// it.
+    fn objection(
+        &self,
+        stack: &Stack,
+        from: Side,
+        parsed: &SessionDescription<'_>,
+        section: usize,
+    ) -> Result<bool, TransportError> {
+        let Some(ends) = self.ends(from) else {
+            return Ok(false);
+        };
+        let Some(media) = parsed.media().get(section) else {
+            return Ok(false);
+        };
+        match format_of(media) {
+            None => Ok(false),
+            Some(Format::Udptl) if ends.policy.demand == Demand::Required => {
+                Err(TransportError::EncryptionRequired)
+            }
+            Some(Format::Udptl) => Ok(true),
+            Some(Format::Rtp) => {
+                let Some(theirs) = TransportDescription::of(parsed, section) else {
+                    return Ok(false);
+                };
+                let policy = match self.direct {
+                    // Between the phones anything goes that the policy allows.
+                    true => return check_direct(ends.policy, &theirs).map(|()| true),
+                    false => answer_policy(&stack.config, ends.policy, &theirs),
+                };
+                theirs.answer(&policy).map(|_| true)
+            }
+        }
+    }
+
+    /// Notes what the party of `from` offers. The media plane is told with [`Bridge::connect`], when
+    /// the other side has agreed.
+    pub(in crate::call) fn take_offer(&mut self, stack: &Stack, from: Side, description: &[u8]) {
+        let Ok(parsed) = SessionDescription::parse(description) else {
+            return;
+        };
+        let wanted = match self.wanted(stack, from, &parsed) {
+            Ok(wanted) if !self.direct => wanted,
+            _ => return,
+        };
+        let silence = stack.config.media_silence;
+        let Some(ends) = self.ends_mut(from) else {
+            return;
+        };
+        let signalling = ends.signalling;
+        for (section, media) in parsed.media().iter().enumerate() {
+            let Some(Some(end)) = ends.ends.get_mut(section) else {
+                continue;
+            };
+            let wanted = wanted.get(section).copied().unwrap_or(false);
+            let remote = remote_of(media, signalling, silence).filter(|_| wanted);
+            let theirs = TransportDescription::of(&parsed, section);
+            let ours = end
+                .newest()
+                .and_then(|talk| what_stays(talk, theirs.as_ref()));
+            end.proposed = match remote {
+                Some(remote) => Some(Talk {
+                    remote,
+                    ours,
+                    theirs,
+                    usable: true,
+                }),
+                None => end.agreed.as_ref().map(muted),
+            };
+        }
+    }
+
+    /// Notes what the party of `from` answers to what we have offered it.
+    pub(in crate::call) fn take_answer(
+        &mut self,
+        stack: &Stack,
+        from: Side,
+        description: &[u8],
+    ) -> Result<(), TransportError> {
+        let Ok(parsed) = SessionDescription::parse(description) else {
+            return Ok(());
+        };
+        let direct = self.direct;
+        let silence = stack.config.media_silence;
+        let Some(ends) = self.ends_mut(from) else {
+            return Ok(());
+        };
+        if direct {
+            return check_direct_answer(ends.policy, &parsed);
+        }
+        let (policy, signalling) = (ends.policy, ends.signalling);
+        let mut outcome = Ok(());
+        let mut usable = false;
+        for (section, media) in parsed.media().iter().enumerate() {
+            let Some(Some(end)) = ends.ends.get_mut(section) else {
+                continue;
+            };
+            let remote =
+                remote_of(media, signalling, silence).filter(|_| format_of(media).is_some());
+            let Some(remote) = remote else {
+                end.proposed = end.agreed.as_ref().map(muted);
+                continue;
+            };
+            let theirs = TransportDescription::of(&parsed, section);
+            let ours = end.offered.clone().filter(|_| theirs.is_some());
+            let mut talk = Talk {
+                remote,
+                ours,
+                theirs,
+                usable: true,
+            };
+            let settled = settle(
+                &stack.config,
+                policy,
+                end.agreed.as_ref(),
+                &mut talk,
+                Both::WeOffered,
+            );
+            match settled {
+                Ok(()) => usable = true,
+                Err(error) => {
+                    outcome = Err(error);
+                    talk = muted(&talk);
+                }
+            }
+            end.proposed = Some(talk);
+        }
+        // One section that is as it should be makes a call.
+        outcome.or(if usable { Ok(()) } else { outcome })
+    }
+
+    /// The other side has refused: forgets what was proposed.
+    pub(in crate::call) fn forget_proposals(&mut self) {
+        for ends in self.all_mut() {
+            ends.ends.iter_mut().flatten().for_each(|end| {
+                end.proposed = None;
+                end.offered = None;
+            });
+        }
+    }
+}
+
+/// What of our last answer answers this offer, too: all of it, but what the offer restarts.
+fn what_stays(talk: &Talk, theirs: Option<&TransportDescription>) -> Option<TransportDescription> {
+    let mut ours = talk.ours.clone()?;
+    if let (Some(before), Some(now)) = (&talk.theirs, theirs) {
+        if now.restarts_ice(before) {
+            ours.ice = None;
+        }
+        if now.restarts_dtls(before) {
+            ours.setup = None;
+        }
+    }
+    Some(ours)
+}
+
+/// The stream ends for now: nothing is accepted and nothing is sent.
+fn muted(talk: &Talk) -> Talk {
+    let mut muted = talk.clone();
+    muted.remote.sends = false;
+    muted.remote.receives = false;
+    muted.remote.silence = None;
+    muted.usable = false;
+    muted
+}
+
+/// Whether a description that passes as it is may pass.
+fn check_direct(policy: Policy, theirs: &TransportDescription) -> Result<(), TransportError> {
+    let protected =
+        theirs.profile.is_secure() || !theirs.cryptos.is_empty() || theirs.has_strong_fingerprint();
+    match policy.demand {
+        Demand::Required if !protected => Err(TransportError::EncryptionRequired),
+        Demand::Never if theirs.profile.is_secure() => Err(TransportError::EncryptionForbidden),
+        _ => Ok(()),
+    }
+}
+
+fn check_direct_answer(
+    policy: Policy,
+    parsed: &SessionDescription<'_>,
+) -> Result<(), TransportError> {
+    for (section, media) in parsed.media().iter().enumerate() {
+        match format_of(media) {
+            Some(Format::Udptl) if policy.demand == Demand::Required => {
+                return Err(TransportError::EncryptionRequired);
+            }
+            Some(Format::Rtp) => {
+                if let Some(theirs) = TransportDescription::of(parsed, section) {
+                    check_direct(policy, &theirs)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Where a party is and what it accepts, without what its transport says of protection.
+fn remote_of(media: &Media<'_>, signalling: IpAddr, silence: Option<Duration>) -> Option<Remote> {
+    let rtp = media.address().filter(|_| !media.is_rejected())?;
+    let format = format_of(media)?;
+    let direction = media.direction();
+    let held_by_address = media.is_held_by_address();
+    let rtcp = match format {
+        Format::Rtp => rtcp_of(media, rtp).filter(|_| !held_by_address),
+        Format::Udptl => None,
+    };
+    Some(Remote {
+        rtcp,
+        signalling,
+        sends: direction.sends(),
+        receives: direction.receives() && !held_by_address,
+        payload_types: media
+            .formats()
+            .filter_map(|format| format.parse().ok())
+            .collect(),
+        // A fax machine is silent while it listens.
+        silence: silence.filter(|_| format == Format::Rtp),
+        format,
+        ..Remote::plain(rtp)
+    })
+}
+
+/// Where a party takes RTCP, unless it is agreed that it shares the port of RTP.
+fn rtcp_of(media: &Media<'_>, rtp: SocketAddr) -> Option<SocketAddr> {
+    if media.rtcp().is_some() && !media.has("rtcp-mux") {
+        return media.rtcp_address();
+    }
+    Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?))
+}
+
+impl From<Demand> for Encryption {
+    fn from(demand: Demand) -> Encryption {
+        match demand {
+            Demand::Never => Encryption::Never,
+            Demand::Offered => Encryption::Offered,
+            Demand::Required => Encryption::Required,
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! How a description that came from one side reads for the party of the other: with our addresses and
+//! our transport, everything else as it came. The media plane hears nothing.
+
+use std::net::{IpAddr, SocketAddr};
+
+use fernamt_sdp::{
+    Bundle, Media, MediaRewrite, Rewrite, RtcpRewrite, SessionDescription, TransportDescription,
+};
+
+use fernamt_sip::transport::Transport;
+
+use super::make::{Maker, answer_policy};
+use super::read::format_of;
+use super::settle::{Both, settle};
+use super::{Bridge, Side};
+use crate::leg::Description;
+use crate::media::Format;
+use crate::stack::Stack;
+
+/// A description that is longer than this offers one suite only where it travels in a datagram: the
+/// whole INVITE is to stay below 1300 bytes (RFC 3261 section 18.1.1).
+const MAX_BYTES_FOR_ALL_SUITES: usize = 400;
+
+/// One section as it is to be written.
+#[derive(Default)]
+struct Section {
+    /// Where we take its media; `None`: it is refused.
+    address: Option<SocketAddr>,
+    transport: Option<TransportDescription>,
+}
+
+impl Bridge {
+    /// Writes an offer that came from `from` for the party of `to`.
+    pub(in crate::call) fn write_offer(
+        &mut self,
+        stack: &mut Stack,
+        from: Side,
+        to: Side,
+        description: &[u8],
+    ) -> Option<Description> {
+        let parsed = SessionDescription::parse(description).ok()?;
+        if self.direct {
+            return self.write_direct(stack, to, &parsed);
+        }
+        let mut sections = Vec::with_capacity(parsed.media().len());
+        for (section, media) in parsed.media().iter().enumerate() {
+            let usable = self
+                .ends(from)
+                .and_then(|ends| ends.get(section)?.newest())
+                .is_some_and(|talk| talk.usable);
+            sections.push(match format_of(media).filter(|_| usable) {
+                Some(format) => {
+                    self.offered_section(stack, to, section, format, parsed.text().len())
+                }
+                None => Section::default(),
+            });
+        }
+        share_transports(&mut sections, false);
+        self.remember_offer(to, &sections);
+        self.write(stack, to, &parsed, &sections)
+    }
+
+    fn offered_section(
+        &mut self,
+        stack: &mut Stack,
+        to: Side,
+        section: usize,
+        format: Format,
+        length: usize,
+    ) -> Section {
+        let found = self
+            .ends(to)
+            .and_then(|ends| Some((ends, ends.get(section)?)));
+        let Some((ends, end)) = found else {
+            return Section::default();
+        };
+        let Some(rtp) = end.rtp else {
+            return Section::default();
+        };
+        let address = public_address(stack.config.advertised, rtp);
+        let is_datagram = ends.policy.signalling == Transport::Udp;
+        let maker = Maker {
+            policy: ends.policy,
+            end,
+            address,
+            has_room: !is_datagram || length <= MAX_BYTES_FOR_ALL_SUITES,
+            section,
+        };
+        Section {
+            address: Some(address),
+            transport: match format {
+                Format::Rtp => Some(maker.offer(stack)),
+                Format::Udptl => None,
+            },
+        }
+    }
+
+    fn remember_offer(&mut self, to: Side, sections: &[Section]) {
+        let Some(ends) = self.ends_mut(to) else {
+            return;
+        };
+        for (place, section) in ends.ends.iter_mut().zip(sections) {
+            if let Some(end) = place {
+                end.offered = section.transport.clone();
+            }
+        }
+    }
+
+    /// Writes an answer that came from the other side for the party of `to`, which has made an offer,
+    /// and settles the transport of `to` by it.
+    pub(in crate::call) fn write_answer(
+        &mut self,
+        stack: &mut Stack,
+        to: Side,
+        description: &[u8],
+    ) -> Option<Description> {
+        let parsed = SessionDescription::parse(description).ok()?;
+        if self.direct {
+            return self.write_direct(stack, to, &parsed);
+        }
+        let mut sections = Vec::with_capacity(parsed.media().len());
+        for (section, media) in parsed.media().iter().enumerate() {
+            sections.push(self.answered_section(stack, to, section, media));
+        }
+        share_transports(&mut sections, true);
+        self.remember_answer(stack, to, &sections);
+        self.write(stack, to, &parsed, &sections)
+    }
+
+    fn answered_section(
+        &mut self,
+        stack: &mut Stack,
+        to: Side,
+        section: usize,
+        media: &Media<'_>,
+    ) -> Section {
+        let mut answered = Section::default();
+        let found = self
+            .ends(to)
+            .and_then(|ends| Some((ends, ends.get(section)?)));
+        let Some((ends, end)) = found else {
+            return answered;
+        };
+        let theirs = end.newest().and_then(|talk| talk.theirs.as_ref());
+        let (Some(rtp), Some(talk)) = (end.rtp, end.newest()) else {
+            return answered;
+        };
+        if format_of(media).is_none() || !talk.usable {
+            // A section that is refused keeps its name (RFC 9143 section 7.3).
+            answered.transport = theirs.map(|theirs| TransportDescription {
+                mid: theirs.mid.clone(),
+                ..TransportDescription::new(theirs.profile)
+            });
+            return answered;
+        }
+        let address = public_address(stack.config.advertised, rtp);
+        answered.address = Some(address);
+        let Some(theirs) = theirs else {
+            return answered;
+        };
+        let policy = answer_policy(&stack.config, ends.policy, theirs);
+        let Ok(answer) = theirs.answer(&policy) else {
+            answered.address = None;
+            return answered;
+        };
+        let maker = Maker {
+            policy: ends.policy,
+            end,
+            address,
+            has_room: true,
+            section,
+        };
+        let mut ours = maker.answer(stack, theirs, &answer);
+        ours.bundle = theirs.bundle.map(|bundle| Bundle {
+            only: false,
+            ..bundle
+        });
+        answered.transport = Some(ours);
+        answered
+    }
+
+    fn remember_answer(&mut self, stack: &Stack, to: Side, sections: &[Section]) {
+        let Some(ends) = self.ends_mut(to) else {
+            return;
+        };
+        let policy = ends.policy;
+        for (place, section) in ends.ends.iter_mut().zip(sections) {
+            let Some(end) = place else { continue };
+            let Some(mut talk) = end.newest().cloned() else {
+                continue;
+            };
+            if section.address.is_none() {
+                talk.usable = false;
+                talk.remote.sends = false;
+                talk.remote.receives = false;
+                talk.remote.silence = None;
+            } else if section.transport.is_some() {
+                talk.ours = section.transport.clone();
+                let agreed = end.agreed.as_ref();
+                // What is answered by the rule of answers fits the offer.
+                let _ = settle(&stack.config, policy, agreed, &mut talk, Both::TheyOffered);
+            }
+            end.proposed = Some(talk);
+        }
+    }
+
+    /// Between the phones themselves a description passes as it is.
+    fn write_direct(
+        &mut self,
+        stack: &Stack,
+        to: Side,
+        parsed: &SessionDescription<'_>,
+    ) -> Option<Description> {
+        let advertised = stack.config.advertised;
+        let ends = self.ends_mut(to)?;
+        let address = public_ip(advertised, ends.local);
+        let mut out = Vec::with_capacity(parsed.text().len() + 64);
+        ends.session
+            .write(parsed, &Rewrite::default(), address, &mut out);
+        Some(out.into_boxed_slice())
+    }
+
+    fn write(
+        &mut self,
+        stack: &Stack,
+        to: Side,
+        parsed: &SessionDescription<'_>,
+        sections: &[Section],
+    ) -> Option<Description> {
+        let advertised = stack.config.advertised;
+        let ends = self.ends_mut(to)?;
+        let address = public_ip(advertised, ends.local);
+        let media = sections.iter().map(|section| MediaRewrite {
+            address: section.address,
+            rtcp: RtcpRewrite::NextPort,
+            reject: section.address.is_none(),
+            transport: section.transport.as_ref(),
+            ..MediaRewrite::default()
+        });
+        let rewrite = Rewrite {
+            connection: Some(address),
+            remove: Some(&|attribute| {
+                attribute.is_ice() || attribute.is_security() || attribute.is_bundle()
+            }),
+            media: media.collect(),
+            ..Rewrite::default()
+        };
+        let mut out = Vec::with_capacity(parsed.text().len() + 256);
+        ends.session.write(parsed, &rewrite, address, &mut out);
+        Some(out.into_boxed_slice())
+    }
+}
+
+/// The first section of a bundle that is not refused carries the others, and what they say of their
+/// transport is what it says (RFC 9143 section 7.3). In an offer every section keeps its own until
+/// the party has agreed.
+fn share_transports(sections: &mut [Section], is_answer: bool) {
+    let is_bundled = |section: &Section| {
+        let bundle = section.transport.as_ref().and_then(|own| own.bundle);
+        section.address.is_some() && bundle.is_some()
+    };
+    let Some(carrier) = sections.iter().position(is_bundled) else {
+        return;
+    };
+    let Some(shared) = sections.get(carrier) else {
+        return;
+    };
+    let (address, common) = (shared.address, shared.transport.clone());
+    for section in sections {
+        let refused = section.address.is_none();
+        let Some(own) = &mut section.transport else {
+            continue;
+        };
+        if refused || own.bundle.is_none() {
+            own.bundle = None;
+            continue;
+        }
+        own.bundle = Some(Bundle {
+            tagged: carrier,
+            only: false,
+        });
+        if let Some(common) = common.as_ref().filter(|_| is_answer) {
+            section.address = address;
+            own.ice = common.ice.clone();
+            own.cryptos = common.cryptos.clone();
+            own.setup = common.setup;
+        }
+    }
+}
+
+fn public_address(advertised: Option<IpAddr>, own: SocketAddr) -> SocketAddr {
+    SocketAddr::new(public_ip(advertised, own.ip()), own.port())
+}
+
+/// The address that others know us by.
+pub(super) fn public_ip(advertised: Option<IpAddr>, own: IpAddr) -> IpAddr {
+    match advertised {
+        Some(address) if address.is_ipv4() == own.is_ipv4() => address,
+        _ => own,
+    }
+}

@@ -1,0 +1,218 @@
+//! Whether the media of a device are encrypted, and by which means: what is wished in its record and
+//! what that comes to on the way that its signalling takes. No key is made here and no description
+//! is read or written.
+
+use core::fmt;
+use core::str::FromStr;
+
+use fernamt_sip::transport::Transport;
+use serde::{Deserialize, Serialize};
+
+/// What a record or a setting says about the encryption of media.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encryption {
+    /// Required where the signalling is encrypted (TLS, secure WebSocket), offered elsewhere.
+    #[default]
+    Automatic,
+    /// Neither offered nor accepted.
+    Never,
+    /// Offered, and used with a party that can do it.
+    Offered,
+    /// There is no call without it.
+    Required,
+}
+
+/// What a record says about the way in which the media of a device are carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MediaTransport {
+    /// By its signalling: WebRTC over WebSocket, otherwise keys in the session description.
+    #[default]
+    Automatic,
+    /// SRTP with keys in the session description (RFC 4568).
+    Sdes,
+    /// SRTP with keys from a handshake on the media path (RFC 5764).
+    Dtls,
+    /// As browsers want it: DTLS-SRTP, ICE, one port for everything (RFC 8834).
+    WebRtc,
+}
+
+/// The part that this exchange plays in connectivity checks (RFC 8445).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IceMode {
+    /// Checks are made and answered.
+    #[default]
+    Full,
+    /// Checks are only answered (RFC 8445 section 2.5): enough for an exchange with a public address.
+    Lite,
+    /// Neither; a browser cannot be called then.
+    Off,
+}
+
+/// The text is not one of the words that a setting can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("known are {0}")]
+pub struct UnknownWord(&'static str);
+
+macro_rules! words {
+    ($type:ident, $known:literal: $($variant:ident $word:literal),*) => {
+        impl $type {
+            /// The word for it in records and settings.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $($type::$variant => $word,)*
+                }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = UnknownWord;
+
+            fn from_str(text: &str) -> Result<$type, UnknownWord> {
+                match text {
+                    $($word => Ok($type::$variant),)*
+                    _ => Err(UnknownWord($known)),
+                }
+            }
+        }
+    };
+}
+
+words!(Encryption, "automatic, never, offered and required":
+    Automatic "automatic", Never "never", Offered "offered", Required "required");
+words!(MediaTransport, "automatic, sdes, dtls and webrtc":
+    Automatic "automatic", Sdes "sdes", Dtls "dtls", WebRtc "webrtc");
+words!(IceMode, "full, lite and off": Full "full", Lite "lite", Off "off");
+
+/// How much encryption a leg is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Demand {
+    /// None is offered and none is accepted.
+    Never,
+    /// As much as the party can do.
+    Offered,
+    /// Not less than all media of the leg.
+    Required,
+}
+
+/// Where the keys of a leg come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Keying {
+    /// Out of the session descriptions (RFC 4568).
+    Sdes,
+    /// Out of a handshake on the media path (RFC 5764).
+    Dtls,
+    /// Out of such a handshake, on a way that ICE finds.
+    WebRtc,
+}
+
+/// What is wished of the media of one leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Policy {
+    pub(crate) demand: Demand,
+    pub(crate) keying: Keying,
+    /// The signalling of the leg, which carries its keys or its fingerprints.
+    pub(crate) signalling: Transport,
+}
+
+impl Policy {
+    /// What the record of a device and the default of the exchange come to on this signalling.
+    /// Nothing is known of a device that is somewhere else.
+    pub(crate) fn of(
+        device: Option<(Encryption, MediaTransport)>,
+        default: Encryption,
+        signalling: Transport,
+    ) -> Policy {
+        let (encryption, transport) = device.unwrap_or_default();
+        let encryption = match encryption {
+            Encryption::Automatic => default,
+            said => said,
+        };
+        let demand = match encryption {
+            Encryption::Never => Demand::Never,
+            Encryption::Required => Demand::Required,
+            Encryption::Automatic if signalling.is_secure() => Demand::Required,
+            Encryption::Offered | Encryption::Automatic => Demand::Offered,
+        };
+        let is_websocket = matches!(signalling, Transport::Ws | Transport::Wss);
+        let keying = match transport {
+            MediaTransport::Automatic if is_websocket => Keying::WebRtc,
+            MediaTransport::Automatic | MediaTransport::Sdes => Keying::Sdes,
+            MediaTransport::Dtls => Keying::Dtls,
+            MediaTransport::WebRtc => Keying::WebRtc,
+        };
+        Policy {
+            demand,
+            keying,
+            signalling,
+        }
+    }
+
+    /// The same when the party has refused what was offered first: without encryption.
+    pub(crate) const fn plainer(self) -> Policy {
+        Policy {
+            demand: Demand::Never,
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signalling_decides_where_nothing_else_is_said() {
+        let automatic = |signalling| Policy::of(None, Encryption::Automatic, signalling);
+        for (signalling, demand, keying) in [
+            (Transport::Udp, Demand::Offered, Keying::Sdes),
+            (Transport::Tcp, Demand::Offered, Keying::Sdes),
+            (Transport::Tls, Demand::Required, Keying::Sdes),
+            (Transport::Ws, Demand::Offered, Keying::WebRtc),
+            (Transport::Wss, Demand::Required, Keying::WebRtc),
+        ] {
+            let policy = automatic(signalling);
+            assert_eq!((policy.demand, policy.keying), (demand, keying));
+        }
+    }
+
+    #[test]
+    fn the_device_counts_more_than_the_default_and_the_default_more_than_the_signalling() {
+        let said = |device, default| {
+            let device = Some((device, MediaTransport::Automatic));
+            Policy::of(device, default, Transport::Tls).demand
+        };
+        assert_eq!(
+            said(Encryption::Offered, Encryption::Never),
+            Demand::Offered
+        );
+        assert_eq!(
+            said(Encryption::Automatic, Encryption::Never),
+            Demand::Never
+        );
+        assert_eq!(said(Encryption::Never, Encryption::Required), Demand::Never);
+    }
+
+    #[test]
+    fn every_word_is_read_as_it_is_written() {
+        for word in ["automatic", "never", "offered", "required"] {
+            assert_eq!(word.parse::<Encryption>().unwrap().as_str(), word);
+        }
+        for word in ["automatic", "sdes", "dtls", "webrtc"] {
+            assert_eq!(word.parse::<MediaTransport>().unwrap().as_str(), word);
+        }
+        for word in ["full", "lite", "off"] {
+            assert_eq!(word.parse::<IceMode>().unwrap().as_str(), word);
+        }
+        let wrong = "must".parse::<Encryption>().unwrap_err();
+        assert!(wrong.to_string().contains("required"), "{wrong}");
+    }
+}

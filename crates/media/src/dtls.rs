@@ -1,0 +1,292 @@
+//! Keys agreed with a party on the media path (RFC 5763, RFC 5764): which handshakes there are, who may
+//! take part, and which one counts. Handshakes are those of `dimpl`; packets are protected elsewhere.
+//!
+//! Whoever is allowed to speak at all (the gate says so) may try a handshake. Each source has its own,
+//! so that nobody can spoil that of another, and only one that shows the negotiated certificate has a
+//! consequence: its keys count from its end on, and the others are forgotten. What is established
+//! stays until the party itself has completed another handshake.
+
+mod association;
+mod fingerprint;
+mod identity;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use core::net::SocketAddr;
+
+use fernamt_exchange::media::{Dtls, DtlsRole, Fingerprint, ProtectionFailure, SrtpKeys};
+
+pub(crate) use association::Clock;
+use association::{Association, Input, Progress};
+pub use identity::Certificate;
+pub(crate) use identity::Identity;
+use record::{Content, content};
+
+use crate::gate::same;
+use crate::socket::Channel;
+
+/// Handshakes at once on one port: an established one, and a few of whom nobody knows yet who they are.
+/// For one more, the oldest that is not established and not from the negotiated address goes.
+pub(crate) const MAX_ASSOCIATIONS: usize = 4;
+
+/// How often a handshake that we began and that failed is begun again.
+const MAX_ATTEMPTS: u8 = 4;
+
+/// The handshakes of an endpoint.
+#[derive(Debug)]
+pub(crate) struct KeyAgreement {
+    identity: Identity,
+    role: DtlsRole,
+    fingerprints: Vec<Fingerprint>,
+    rtp: Port,
+    rtcp: Port,
+    has_reported_failure: bool,
+}
+
+/// The handshakes on one port.
+#[derive(Debug, Default)]
+struct Port {
+    associations: Vec<Association>,
+    attempts: u8,
+    /// There are keys, from a handshake here or from before a restart.
+    is_settled: bool,
+}
+
+/// Something that a handshake has led to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Agreement {
+    /// Keys, with the party at this address.
+    Keys(Channel, SocketAddr, SrtpKeys),
+    /// No keys; told once.
+    Failed(ProtectionFailure),
+}
+
+/// Takes what a handshake says, for a party.
+pub(crate) type Send<'a> = dyn FnMut(Channel, SocketAddr, &[u8]) + 'a;
+
+impl KeyAgreement {
+    pub(crate) fn new(identity: &Identity, dtls: &Dtls) -> KeyAgreement {
+        let rtp = Port {
+            is_settled: dtls.established.is_some(),
+            ..Port::default()
+        };
+        KeyAgreement {
+            identity: identity.clone(),
+            role: dtls.role,
+            fingerprints: dtls.fingerprints.clone(),
+            rtp,
+            rtcp: Port::default(),
+            has_reported_failure: false,
+        }
+    }
+
+    /// Whether this goes on under another description; another role or certificate needs a handshake
+    /// of its own (RFC 8842 section 4).
+    pub(crate) fn is_for(&self, dtls: &Dtls) -> bool {
+        self.role == dtls.role && self.fingerprints == dtls.fingerprints
+    }
+
+    /// Begins a handshake with the party at this address, when it is for us to begin and none is under
+    /// way there.
+    pub(crate) fn begin(
+        &mut self,
+        channel: Channel,
+        party: SocketAddr,
+        clock: Clock,
+        send: &mut Send<'_>,
+    ) -> Option<Agreement> {
+        if self.role == DtlsRole::Server {
+            return None;
+        }
+        let identity = self.identity.clone();
+        let port = self.port(channel);
+        if let Some(known) = port.associations.first_mut() {
+            // The way has changed, the handshake has not.
+            known.party = party;
+            return None;
+        }
+        if port.is_settled {
+            return None;
+        }
+        port.attempts += 1;
+        let association = Association::new(&identity, DtlsRole::Client, party, true, clock)?;
+        port.associations.push(association);
+        self.drive(channel, 0, Input::Time, clock, send)
+    }
+
+    /// Takes a datagram from somebody who may take part.
+    pub(crate) fn handle(
+        &mut self,
+        arrival: &HandshakeDatagram<'_>,
+        clock: Clock,
+        send: &mut Send<'_>,
+    ) -> Option<Agreement> {
+        let index = self.association_for(arrival, clock)?;
+        let input = Input::Datagram(arrival.datagram);
+        self.drive(arrival.channel, index, input, clock, send)
+    }
+
+    /// The handshake that a datagram belongs to: one under way with its source, or an established one,
+    /// or a new one.
+    fn association_for(&mut self, arrival: &HandshakeDatagram<'_>, clock: Clock) -> Option<usize> {
+        let is_hello = content(arrival.datagram) == Content::ClientHello;
+        let may_begin = is_hello && self.role == DtlsRole::Server;
+        let identity = self.identity.clone();
+        let port = self.port(arrival.channel);
+        let belongs = |association: &Association| {
+            arrival.is_one_party || same(association.party, arrival.from)
+        };
+        let under_way = port
+            .associations
+            .iter()
+            .position(|known| belongs(known) && !known.is_established);
+        let established = || {
+            port.associations
+                .iter()
+                .position(|known| belongs(known) && known.is_established)
+        };
+        if let Some(index) = under_way.or_else(|| established().filter(|_| !may_begin)) {
+            if arrival.is_one_party
+                && let Some(known) = port.associations.get_mut(index)
+            {
+                known.party = arrival.from;
+            }
+            return Some(index);
+        }
+        if !may_begin || !port.has_room(arrival.is_negotiated) {
+            return None;
+        }
+        let is_vouched = arrival.is_one_party || arrival.is_negotiated;
+        let (role, party) = (DtlsRole::Server, arrival.from);
+        let association = Association::new(&identity, role, party, is_vouched, clock)?;
+        port.associations.push(association);
+        port.associations.len().checked_sub(1)
+    }
+
+    /// Lets time pass for those whose time it is.
+    pub(crate) fn on_time(&mut self, clock: Clock, send: &mut Send<'_>) -> Option<Agreement> {
+        for channel in [Channel::Rtp, Channel::Rtcp] {
+            for index in (0..self.port(channel).associations.len()).rev() {
+                let Some(association) = self.port(channel).associations.get(index) else {
+                    continue;
+                };
+                if association.is_over(clock) {
+                    self.port(channel).associations.swap_remove(index);
+                } else if association.deadline_micros() <= clock.now_micros {
+                    let agreement = self.drive(channel, index, Input::Time, clock, send);
+                    if agreement.is_some() {
+                        return agreement;
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// When time has to pass at the latest.
+    pub(crate) fn deadline_micros(&self) -> Option<u64> {
+        let all = self.rtp.associations.iter().chain(&self.rtcp.associations);
+        all.map(Association::deadline_micros).min()
+    }
+
+    fn drive(
+        &mut self,
+        channel: Channel,
+        index: usize,
+        input: Input<'_>,
+        clock: Clock,
+        send: &mut Send<'_>,
+    ) -> Option<Agreement> {
+        let KeyAgreement {
+            fingerprints,
+            rtp,
+            rtcp,
+            ..
+        } = self;
+        let port = match channel {
+            Channel::Rtp => rtp,
+            Channel::Rtcp => rtcp,
+        };
+        let association = port.associations.get_mut(index)?;
+        let party = association.party;
+        let is_told = association.is_vouched && !association.is_established;
+        let mut send_there = |datagram: &[u8]| send(channel, party, datagram);
+        match association.drive(input, fingerprints, clock, &mut send_there) {
+            Progress::Going => None,
+            Progress::Established(keys) => {
+                let established = port.associations.swap_remove(index);
+                port.associations = vec![established];
+                port.is_settled = true;
+                Some(Agreement::Keys(channel, party, keys))
+            }
+            Progress::Failed(failure) => {
+                port.associations.swap_remove(index);
+                if !is_told {
+                    return None;
+                }
+                self.failed(channel, party, failure, clock, send)
+            }
+        }
+    }
+
+    /// Begins again what we began, and tells of what cannot be begun again.
+    fn failed(
+        &mut self,
+        channel: Channel,
+        party: SocketAddr,
+        failure: ProtectionFailure,
+        clock: Clock,
+        send: &mut Send<'_>,
+    ) -> Option<Agreement> {
+        let may_begin = self.port(channel).attempts < MAX_ATTEMPTS
+            && failure != ProtectionFailure::WrongFingerprint;
+        if self.role == DtlsRole::Client && may_begin {
+            return self.begin(channel, party, clock, send);
+        }
+        if core::mem::replace(&mut self.has_reported_failure, true) {
+            return None;
+        }
+        Some(Agreement::Failed(failure))
+    }
+
+    fn port(&mut self, channel: Channel) -> &mut Port {
+        match channel {
+            Channel::Rtp => &mut self.rtp,
+            Channel::Rtcp => &mut self.rtcp,
+        }
+    }
+}
+
+/// A datagram of a handshake, and what the gate says of its source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HandshakeDatagram<'a> {
+    pub(crate) channel: Channel,
+    pub(crate) datagram: &'a [u8],
+    pub(crate) from: SocketAddr,
+    /// The way has been checked, so that all addresses are those of the one party.
+    pub(crate) is_one_party: bool,
+    /// It comes from exactly where the description says.
+    pub(crate) is_negotiated: bool,
+}
+
+impl Port {
+    /// Makes room for one more handshake, when it may have it.
+    fn has_room(&mut self, is_negotiated: bool) -> bool {
+        if self.associations.len() < MAX_ASSOCIATIONS {
+            return true;
+        }
+        let oldest = self
+            .associations
+            .iter()
+            .position(|association| !association.is_established);
+        match oldest {
+            // Strangers wait until those before them are through; the party itself does not.
+            Some(oldest) if is_negotiated => {
+                self.associations.remove(oldest);
+                true
+            }
+            _ => false,
+        }
+    }
+}

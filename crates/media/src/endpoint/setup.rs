@@ -1,0 +1,480 @@
+//! How an endpoint comes to its way and to its keys: what a description asks for, what checks and
+//! handshakes lead to, and what is due with time. The checks and the handshakes themselves are in
+//! `ice` and `dtls`.
+
+use core::net::{IpAddr, SocketAddr};
+
+use fernamt_exchange::media::{
+    Event, Ice, IceCandidate, IceCandidateKind, Protection, ProtectionFailure, Remote, Rollovers,
+    SrtpKeys,
+};
+use fernamt_rtp::{Kind, classify};
+
+use super::{Endpoint, Link, Verdict};
+use crate::bundle::Bundle;
+use crate::dtls::{Agreement, Clock, HandshakeDatagram, Identity, KeyAgreement};
+use crate::gate::{Gate, Paths};
+use crate::ice::Agent;
+use crate::protection::Shield;
+use crate::random::Random;
+use crate::socket::Channel;
+use crate::translation::Translations;
+
+/// What an endpoint needs until it has its way and its keys, and to keep them.
+#[derive(Debug, Default)]
+pub(crate) struct Setup {
+    checks: Option<Checks>,
+    agreement: Option<KeyAgreement>,
+    /// Keys for RTCP that were agreed before those for RTP.
+    early_rtcp_keys: Option<SrtpKeys>,
+    /// Where the party was found, as it was told last.
+    connected: Option<(SocketAddr, IceCandidateKind)>,
+    /// When the thread looks after this next.
+    scheduled_micros: Option<u64>,
+}
+
+/// The connectivity checks of both components.
+#[derive(Debug)]
+struct Checks {
+    rtp: Agent,
+    rtcp: Option<Agent>,
+}
+
+/// What is outside of an endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outside<'a> {
+    pub(crate) clock: Clock,
+    pub(crate) random: &'a Random,
+    pub(crate) identity: Option<&'a Identity>,
+    /// The address that the endpoint is bound to.
+    pub(crate) local: IpAddr,
+}
+
+/// Takes what an endpoint sends and tells of its own accord.
+pub(crate) struct Outbox<'a> {
+    pub(crate) send: &'a mut dyn FnMut(Channel, SocketAddr, &[u8]),
+    pub(crate) events: &'a mut Vec<Event>,
+}
+
+impl Endpoint {
+    /// Takes a description of the party.
+    pub(crate) fn set_remote(
+        &mut self,
+        remote: &Remote,
+        outside: &Outside<'_>,
+        outbox: &mut Outbox<'_>,
+    ) {
+        let now_micros = outside.clock.now_micros;
+        match &mut self.gate {
+            Some(gate) => gate.renegotiate(remote, now_micros),
+            None => {
+                let mut gate = Gate::new(remote, self.packets_per_second, now_micros);
+                gate.set_carries(self.bundle.is_some());
+                self.gate = Some(gate);
+            }
+        }
+        self.watch.set(remote, now_micros);
+        self.translations = Translations::new(&remote.translations);
+        self.format = remote.format;
+        self.has_feedback = remote.feedback;
+        self.mid_mark = mid_mark(remote);
+        let itself = self.carrier_link();
+        if let (Some(bundle), Some(itself)) = (&mut self.bundle, itself) {
+            bundle.describe(itself, remote);
+        }
+        if self.carrier.is_some() {
+            // Its way and its keys are those of the carrier.
+            self.setup = None;
+            return;
+        }
+        self.set_ice(remote.ice.as_ref(), outside);
+        self.set_protection(remote, outside, outbox);
+        self.advance(outside, outbox);
+        if let Some(setup) = &self.setup
+            && setup.checks.is_none()
+            && setup.agreement.is_none()
+        {
+            self.setup = None;
+        }
+    }
+
+    fn set_ice(&mut self, ice: Option<&Ice>, outside: &Outside<'_>) {
+        let Some(ice) = ice else {
+            if let Some(setup) = &mut self.setup {
+                setup.checks = None;
+                setup.connected = None;
+            }
+            if let Some(gate) = &mut self.gate {
+                gate.set_paths(None);
+            }
+            return;
+        };
+        let has_rtcp = self.gate.as_ref().and_then(Gate::rtcp_channel) == Some(Channel::Rtcp);
+        let setup = self.setup.get_or_insert_default();
+        let (random, now_micros) = (outside.random, outside.clock.now_micros);
+        let agent = |component| Agent::new(ice, component, outside.local, random, now_micros);
+        match &mut setup.checks {
+            Some(checks) => {
+                checks.rtp.redescribe(ice, random, now_micros);
+                match &mut checks.rtcp {
+                    Some(rtcp) if has_rtcp => rtcp.redescribe(ice, random, now_micros),
+                    rtcp => *rtcp = has_rtcp.then(|| agent(2)).flatten(),
+                }
+            }
+            None => {
+                setup.checks = agent(1).map(|rtp| Checks {
+                    rtp,
+                    rtcp: has_rtcp.then(|| agent(2)).flatten(),
+                });
+            }
+        }
+        // Nothing passes before a way is found, and nothing passes when none can be looked for.
+        if let Some(gate) = &mut self.gate {
+            gate.set_paths(Some(Paths::default()));
+        }
+    }
+
+    fn set_protection(&mut self, remote: &Remote, outside: &Outside<'_>, outbox: &mut Outbox<'_>) {
+        let is_agreed = self
+            .setup
+            .as_ref()
+            .is_some_and(|setup| setup.agreement.is_some());
+        match &remote.protection {
+            Protection::None => self.shield = Shield::Clear,
+            Protection::Sdes(keys) => self.use_keys(keys, &remote.rollovers, outbox),
+            Protection::Dtls(dtls) => {
+                if !is_agreed {
+                    // Keys that crossed in descriptions are not keys of a handshake.
+                    self.shield = Shield::Shut;
+                }
+                if let Some(keys) = dtls
+                    .established
+                    .as_ref()
+                    .filter(|_| !self.shield.is_keyed())
+                {
+                    self.use_keys(keys, &remote.rollovers, outbox);
+                }
+                let setup = self.setup.get_or_insert_default();
+                let known = setup
+                    .agreement
+                    .as_ref()
+                    .is_some_and(|known| known.is_for(dtls));
+                if known {
+                    return;
+                }
+                setup.agreement = outside
+                    .identity
+                    .map(|identity| KeyAgreement::new(identity, dtls));
+                if setup.agreement.is_none() {
+                    self.tell_unprotected(ProtectionFailure::Handshake, outbox);
+                }
+                return;
+            }
+        }
+        if let Some(setup) = &mut self.setup {
+            setup.agreement = None;
+            setup.early_rtcp_keys = None;
+        }
+    }
+
+    fn use_keys(&mut self, keys: &SrtpKeys, rollovers: &Rollovers, outbox: &mut Outbox<'_>) {
+        if let Err(failure) = self.shield.set_keys(keys, rollovers) {
+            self.tell_unprotected(failure, outbox);
+        }
+    }
+
+    fn tell_unprotected(&self, reason: ProtectionFailure, outbox: &mut Outbox<'_>) {
+        outbox.events.push(Event::Unprotected {
+            endpoint: self.id,
+            reason,
+        });
+    }
+
+    /// Takes more addresses at which the party may be.
+    pub(crate) fn add_candidates(
+        &mut self,
+        candidates: &[IceCandidate],
+        outside: &Outside<'_>,
+        outbox: &mut Outbox<'_>,
+    ) {
+        let checks = self.setup.as_mut().and_then(|setup| setup.checks.as_mut());
+        if let Some(checks) = checks {
+            checks.rtp.add_candidates(candidates);
+            if let Some(rtcp) = &mut checks.rtcp {
+                rtcp.add_candidates(candidates);
+            }
+            self.advance(outside, outbox);
+        }
+    }
+
+    /// Takes a datagram that [`Endpoint::take_in`] has found to be one of checks or handshakes.
+    pub(crate) fn take_in_setup(
+        &mut self,
+        channel: Channel,
+        datagram: &[u8],
+        from: SocketAddr,
+        outside: &Outside<'_>,
+        outbox: &mut Outbox<'_>,
+    ) {
+        match classify(datagram) {
+            Kind::Stun => self.take_in_check(channel, datagram, from, outside, outbox),
+            Kind::Dtls => self.take_in_handshake(channel, datagram, from, outside, outbox),
+            _ => {}
+        }
+        self.advance(outside, outbox);
+    }
+
+    fn take_in_check(
+        &mut self,
+        channel: Channel,
+        datagram: &[u8],
+        from: SocketAddr,
+        outside: &Outside<'_>,
+        outbox: &mut Outbox<'_>,
+    ) {
+        let checks = self.setup.as_mut().and_then(|setup| setup.checks.as_mut());
+        let agent = match (channel, checks) {
+            (Channel::Rtp, Some(checks)) => Some(&mut checks.rtp),
+            (Channel::Rtcp, Some(checks)) => checks.rtcp.as_mut(),
+            (_, None) => None,
+        };
+        let now_micros = outside.clock.now_micros;
+        let gate = self.gate.as_mut();
+        let admitted = gate.is_some_and(|gate| gate.may_check(channel, from, now_micros));
+        match agent.filter(|_| admitted) {
+            Some(agent) => {
+                let mut send = |to, datagram: &[u8]| (outbox.send)(channel, to, datagram);
+                agent.handle(datagram, from, outside.random, now_micros, &mut send);
+            }
+            None => self.packets_dropped += 1,
+        }
+    }
+
+    fn take_in_handshake(
+        &mut self,
+        channel: Channel,
+        datagram: &[u8],
+        from: SocketAddr,
+        outside: &Outside<'_>,
+        outbox: &mut Outbox<'_>,
+    ) {
+        let now_micros = outside.clock.now_micros;
+        let setup = self.setup.as_mut();
+        let (Some(setup), Some(gate)) = (setup, self.gate.as_mut()) else {
+            return;
+        };
+        let Some(agreement) = setup.agreement.as_mut() else {
+            self.packets_dropped += 1;
+            return;
+        };
+        if !gate.may_shake_hands(channel, from, now_micros) {
+            self.packets_dropped += 1;
+            return;
+        }
+        let arrival = HandshakeDatagram {
+            channel,
+            datagram,
+            from,
+            is_one_party: setup.checks.is_some(),
+            is_negotiated: gate.is_negotiated(channel, from),
+        };
+        let agreed = agreement.handle(&arrival, outside.clock, outbox.send);
+        self.agreed(agreed, now_micros, outbox);
+    }
+
+    /// Does what is due. Called after everything that may have changed something, and with time.
+    pub(crate) fn advance(&mut self, outside: &Outside<'_>, outbox: &mut Outbox<'_>) {
+        if self.setup.is_none() {
+            return;
+        }
+        let now_micros = outside.clock.now_micros;
+        self.advance_checks(outside, outbox);
+        for channel in [Channel::Rtp, Channel::Rtcp] {
+            let agreed = self.begin_agreement(channel, outside, outbox);
+            self.agreed(agreed, now_micros, outbox);
+        }
+        let agreement = self
+            .setup
+            .as_mut()
+            .and_then(|setup| setup.agreement.as_mut());
+        let agreed = agreement.and_then(|known| known.on_time(outside.clock, outbox.send));
+        self.agreed(agreed, now_micros, outbox);
+    }
+
+    fn advance_checks(&mut self, outside: &Outside<'_>, outbox: &mut Outbox<'_>) {
+        let now_micros = outside.clock.now_micros;
+        let (Some(setup), Some(gate)) = (self.setup.as_mut(), self.gate.as_mut()) else {
+            return;
+        };
+        let Some(checks) = &mut setup.checks else {
+            return;
+        };
+        let mut paths = Paths::default();
+        let agents = [
+            (Channel::Rtp, Some(&mut checks.rtp)),
+            (Channel::Rtcp, checks.rtcp.as_mut()),
+        ];
+        for (channel, agent) in agents {
+            let Some(agent) = agent else { continue };
+            let mut send = |to, datagram: &[u8]| (outbox.send)(channel, to, datagram);
+            agent.on_time(outside.random, now_micros, &mut send);
+            let destination = agent.selected().map(|(address, _)| address);
+            paths.set(channel, agent.sources(), destination);
+        }
+        gate.set_paths(Some(paths));
+        let endpoint = self.id;
+        let found = checks.rtp.selected();
+        let has_given_up = checks.rtp.gives_up(now_micros);
+        match (found, setup.connected) {
+            (Some((rtp, kind)), known) if known != found => {
+                outbox.events.push(Event::Connected {
+                    endpoint,
+                    rtp,
+                    kind,
+                });
+            }
+            (None, Some(_)) => outbox.events.push(Event::Disconnected { endpoint }),
+            (None, None) if has_given_up => {
+                outbox.events.push(Event::Disconnected { endpoint });
+            }
+            _ => {}
+        }
+        setup.connected = found;
+    }
+
+    fn begin_agreement(
+        &mut self,
+        channel: Channel,
+        outside: &Outside<'_>,
+        outbox: &mut Outbox<'_>,
+    ) -> Option<Agreement> {
+        let gate = self.gate.as_ref()?;
+        if channel == Channel::Rtcp && gate.rtcp_channel() != Some(Channel::Rtcp) {
+            return None;
+        }
+        let to = gate.handshake_destination(channel)?;
+        let agreement = self.setup.as_mut()?.agreement.as_mut()?;
+        agreement.begin(channel, to, outside.clock, outbox.send)
+    }
+
+    /// Takes what a handshake has led to.
+    fn agreed(&mut self, agreed: Option<Agreement>, now_micros: u64, outbox: &mut Outbox<'_>) {
+        match agreed {
+            None => {}
+            Some(Agreement::Failed(reason)) => self.tell_unprotected(reason, outbox),
+            Some(Agreement::Keys(Channel::Rtp, party, keys)) => {
+                self.use_keys(&keys, &Rollovers::default(), outbox);
+                self.identified(Channel::Rtp, party, now_micros, outbox);
+                outbox.events.push(Event::Secured {
+                    endpoint: self.id,
+                    keys,
+                });
+                let early = self
+                    .setup
+                    .as_mut()
+                    .and_then(|setup| setup.early_rtcp_keys.take());
+                if let Some(keys) = early {
+                    self.use_rtcp_keys(keys, outbox);
+                }
+            }
+            Some(Agreement::Keys(Channel::Rtcp, party, keys)) => {
+                self.identified(Channel::Rtcp, party, now_micros, outbox);
+                self.use_rtcp_keys(keys, outbox);
+            }
+        }
+    }
+
+    fn use_rtcp_keys(&mut self, keys: SrtpKeys, outbox: &mut Outbox<'_>) {
+        if self.shield.is_keyed() {
+            if let Err(failure) = self.shield.set_rtcp_keys(&keys) {
+                self.tell_unprotected(failure, outbox);
+            }
+        } else if let Some(setup) = &mut self.setup {
+            setup.early_rtcp_keys = Some(keys);
+        }
+    }
+
+    fn identified(
+        &mut self,
+        channel: Channel,
+        party: SocketAddr,
+        now_micros: u64,
+        outbox: &mut Outbox<'_>,
+    ) {
+        let gate = self.gate.as_mut();
+        let verdict = gate.map(|gate| gate.identified(channel, party, now_micros));
+        if verdict == Some(Verdict::Latched) {
+            outbox.events.push(Event::Latched {
+                endpoint: self.id,
+                rtp: party,
+            });
+        }
+    }
+
+    /// When the thread has to look after this, when that is sooner than it would anyway; it then will.
+    pub(crate) fn take_deadline(&mut self) -> Option<u64> {
+        let setup = self.setup.as_mut()?;
+        let checks = setup.checks.as_ref();
+        let agents = checks.map(|checks| [Some(&checks.rtp), checks.rtcp.as_ref()]);
+        let checks = agents.into_iter().flatten().flatten();
+        let checks = checks.filter_map(Agent::deadline_micros).min();
+        let agreement = setup
+            .agreement
+            .as_ref()
+            .and_then(KeyAgreement::deadline_micros);
+        let deadline = checks.into_iter().chain(agreement).min()?;
+        let is_sooner = setup.scheduled_micros.is_none_or(|known| deadline < known);
+        if is_sooner {
+            setup.scheduled_micros = Some(deadline);
+        }
+        is_sooner.then_some(deadline)
+    }
+
+    /// Whether this is what the thread was to look after now.
+    pub(crate) fn is_scheduled_for(&mut self, micros: u64) -> bool {
+        let setup = self.setup.as_mut();
+        setup.is_some_and(|setup| {
+            setup
+                .scheduled_micros
+                .take_if(|known| *known == micros)
+                .is_some()
+        })
+    }
+
+    /// Shares the own ports with others from now on; with nobody: no more.
+    pub(crate) fn carry(&mut self, bundle: Option<Bundle>) {
+        self.bundle = bundle.map(Box::new);
+        if let Some(gate) = &mut self.gate {
+            gate.set_carries(self.bundle.is_some());
+        }
+    }
+
+    /// The others that share our ports.
+    pub(crate) fn riders(&self) -> Vec<Link> {
+        let bundle = self.bundle.iter();
+        bundle.flat_map(|bundle| bundle.riders()).collect()
+    }
+
+    /// Takes a description of another that shares our ports.
+    pub(crate) fn describe_rider(&mut self, rider: Link, remote: &Remote) {
+        if let Some(bundle) = &mut self.bundle {
+            bundle.describe(rider, remote);
+        }
+    }
+
+    fn carrier_link(&self) -> Option<Link> {
+        self.bundle.as_ref().map(|bundle| bundle.carrier())
+    }
+}
+
+/// A number for an identification tag and its identifier: the same for the same, and not zero.
+fn mid_mark(remote: &Remote) -> u64 {
+    let Some((id, mid)) = &remote.mid else {
+        return 0;
+    };
+    // FNV-1a, as good as any.
+    let hash = mid.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash << 8 | u64::from(*id).max(1)
+}

@@ -1,0 +1,92 @@
+//! Packets take nothing from the heap: plain, protected on one side, protected on both.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails shall panic"
+)]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use common::secure::Cipher;
+use common::{Exchange, Party};
+use fernamt_media::PlaneConfig;
+use fernamt_sdp::CryptoSuite::{AeadAes128Gcm, AesCm128HmacSha1_80};
+
+/// Packets in each direction that are watched.
+const PACKETS: usize = 200;
+
+static IS_WATCHING: AtomicBool = AtomicBool::new(false);
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+struct Watching;
+
+// SAFETY: every call goes to the system allocator as it is.
+unsafe impl GlobalAlloc for Watching {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if IS_WATCHING.load(Ordering::Relaxed) {
+            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        }
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Watching = Watching;
+
+#[test]
+fn a_relayed_packet_takes_nothing_from_the_heap() {
+    let exchange = Exchange::with(|config| PlaneConfig {
+        tick: std::time::Duration::from_secs(3_600),
+        packets_per_second: 100_000,
+        ..config
+    });
+    let mut of_a = Cipher::new(AesCm128HmacSha1_80, 1);
+    let mut of_b = Cipher::new(AeadAes128Gcm, 5);
+    let (mut a, mut b) = (Party::new(10), Party::new(20));
+    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    for (a_is_protected, b_is_protected) in [(false, false), (true, false), (true, true)] {
+        if a_is_protected {
+            exchange.set_remote(at_a, of_a.remote(&a));
+        }
+        if b_is_protected {
+            exchange.set_remote(at_b, of_b.remote(&b));
+        }
+        // All packets are made before, so that this thread needs nothing either.
+        let packets = |party: &mut Party, cipher: &mut Cipher, is_protected: bool| {
+            let packets = (0..PACKETS).map(|_| party.packet(8));
+            let sealed = packets.map(|packet| match is_protected {
+                true => cipher.seal(&packet),
+                false => packet,
+            });
+            sealed.collect::<Vec<Vec<u8>>>()
+        };
+        let said = packets(&mut a, &mut of_a, a_is_protected);
+        let answered = packets(&mut b, &mut of_b, b_is_protected);
+        let mut room = [0; 2_048];
+        let (to_a, to_b) = (a.relay.unwrap(), b.relay.unwrap());
+        for number in 0..PACKETS {
+            // The first ones make the sources known.
+            if number == 5 {
+                IS_WATCHING.store(true, Ordering::SeqCst);
+            }
+            a.rtp.send_to(&said[number], to_a).unwrap();
+            b.rtp.recv_from(&mut room).unwrap();
+            b.rtp.send_to(&answered[number], to_b).unwrap();
+            a.rtp.recv_from(&mut room).unwrap();
+        }
+        IS_WATCHING.store(false, Ordering::SeqCst);
+        let allocations = ALLOCATIONS.swap(0, Ordering::SeqCst);
+        assert_eq!(allocations, 0, "{a_is_protected} {b_is_protected}");
+    }
+}

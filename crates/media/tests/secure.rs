@@ -1,0 +1,249 @@
+//! Calls whose packets are protected with keys that crossed in the descriptions (RFC 4568).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails shall panic"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::secure::Cipher;
+use common::{Exchange, PCMA, Party, address};
+use fernamt_exchange::media::{Announcement, Codec, Command, Event};
+use fernamt_sdp::CryptoSuite::{self, AeadAes256Gcm, AesCm128HmacSha1_80};
+
+const A: u8 = 10;
+const B: u8 = 20;
+const STRANGER: u8 = 66;
+
+const SUITES: [CryptoSuite; 6] = [
+    CryptoSuite::AesCm128HmacSha1_80,
+    CryptoSuite::AesCm128HmacSha1_32,
+    CryptoSuite::AesCm256HmacSha1_80,
+    CryptoSuite::AesCm256HmacSha1_32,
+    CryptoSuite::AeadAes128Gcm,
+    CryptoSuite::AeadAes256Gcm,
+];
+
+#[test]
+fn a_protected_and_a_plain_party_hear_each_other() {
+    let exchange = Exchange::start();
+    for suite in SUITES {
+        let (mut a, mut b) = (Party::new(A), Party::new(B));
+        let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+        let mut cipher = Cipher::new(suite, 1);
+        exchange.set_remote(at_a, cipher.remote(&a));
+        for _ in 0..20 {
+            let said = cipher.speak(&mut a);
+            assert_eq!(b.hear(), said, "{suite:?}");
+            let answered = b.speak();
+            assert_eq!(cipher.hear(&a), answered, "{suite:?}");
+        }
+        let statistics = exchange.close(at_a);
+        assert_eq!(
+            (statistics.packets_received, statistics.packets_sent),
+            (20, 20)
+        );
+        assert_eq!(exchange.close(at_b).bytes_received, 20 * 172);
+    }
+}
+
+#[test]
+fn two_protected_parties_hear_each_other_each_with_its_own_keys() {
+    let exchange = Exchange::start();
+    let (mut a, mut b) = (Party::new(A), Party::new(B));
+    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let (mut of_a, mut of_b) = (
+        Cipher::new(AesCm128HmacSha1_80, 1),
+        Cipher::new(AeadAes256Gcm, 5),
+    );
+    exchange.set_remote(at_a, of_a.remote(&a));
+    exchange.set_remote(at_b, of_b.remote(&b));
+    for _ in 0..20 {
+        let said = of_a.speak(&mut a);
+        assert_eq!(of_b.hear(&b), said);
+        let answered = of_b.speak(&mut b);
+        assert_eq!(of_a.hear(&a), answered);
+    }
+    let report = a.report();
+    a.send_rtcp(&of_a.seal_rtcp(&report));
+    let heard = b.hear_rtcp();
+    assert_ne!(heard[8..], report[8..]);
+    assert_eq!(of_b.open_rtcp(heard), report);
+}
+
+/// CVE-2017-14099, CVE-2025-53399, with protection: nothing is learned from a stranger.
+#[test]
+fn rtp_bleed_protected() {
+    let exchange = Exchange::start();
+    let (mut a, mut b, mut stranger) = (Party::new(A), Party::new(B), Party::new(STRANGER));
+    let (at_a, _) = exchange.connect(&mut a, &mut b);
+    let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
+    exchange.set_remote(at_a, cipher.remote(&a));
+    stranger.relay = a.relay;
+    let mut guess = Cipher::new(AesCm128HmacSha1_80, 77);
+    for _ in 0..50 {
+        stranger.speak();
+        guess.speak(&mut stranger);
+    }
+    let said = cipher.speak(&mut a);
+    assert_eq!(b.hear(), said);
+    b.speak();
+    cipher.hear(&a);
+    assert!(stranger.hears_nothing());
+    assert_eq!(exchange.close(at_a).packets_dropped, 100);
+}
+
+/// A listener hears what a party said, changes it, or says it again: none of it gets in.
+#[test]
+fn rtp_inject_protected() {
+    let exchange = Exchange::start();
+    let (mut a, mut b, mut intruder) = (Party::new(A), Party::new(B), Party::new(STRANGER));
+    let (at_a, _) = exchange.connect(&mut a, &mut b);
+    let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
+    exchange.set_remote(at_a, cipher.remote(&a));
+    intruder.relay = a.relay;
+    let packet = a.packet(PCMA);
+    let sealed = cipher.seal(&packet);
+    a.send(&sealed);
+    assert_eq!(b.hear(), packet);
+    let mut changed = sealed.clone();
+    changed[40] ^= 1;
+    for sender in [&a, &intruder] {
+        sender.send(&sealed);
+        sender.send(&changed);
+        sender.send(&packet);
+    }
+    let said = cipher.speak(&mut a);
+    assert_eq!(b.hear(), said);
+    assert_eq!(exchange.close(at_a).packets_unauthentic, 6);
+}
+
+#[test]
+fn a_party_behind_an_unknown_nat_is_followed_by_its_authentic_packets() {
+    let exchange = Exchange::start();
+    let (mut a, mut b) = (Party::new(A), Party::new(B));
+    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let mut cipher = Cipher::new(AeadAes256Gcm, 1);
+    let private = (address(99), 4_000).into();
+    let remote = fernamt_exchange::media::Remote {
+        rtp: private,
+        signalling: address(98),
+        ..cipher.remote(&a)
+    };
+    exchange.set_remote(at_a, remote);
+    let said = cipher.speak(&mut a);
+    assert_eq!(b.hear(), said);
+    let latched = Event::Latched {
+        endpoint: at_a,
+        rtp: a.address(),
+    };
+    assert_eq!(exchange.event(), latched);
+    let answered = b.speak();
+    assert_eq!(cipher.hear(&a), answered);
+    exchange.close(at_b);
+}
+
+/// Under mandatory encryption nothing leaves in clear, whoever made it (GHSA-vhxv-phmx-g52q).
+#[test]
+fn rtcp_bye_plaintext() {
+    let exchange = Exchange::start();
+    let (mut a, mut b) = (Party::new(A), Party::new(B));
+    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
+    exchange.set_remote(at_a, cipher.remote(&a));
+    // What the plain party sends, all of it.
+    let goodbye = [&b.report()[..], &[0x81, 203, 0, 1, 0, 0, 0, 7]].concat();
+    b.send_rtcp(&goodbye);
+    b.speak();
+    cipher.hear(&a);
+    let heard = a.hear_rtcp();
+    assert!(!heard.windows(4).any(|bytes| bytes == [0x81, 203, 0, 1]));
+    assert_eq!(cipher.open_rtcp(heard), goodbye);
+    // What the protected party is said to have sent, in clear.
+    a.send_rtcp(&goodbye);
+    a.speak();
+    let said = cipher.speak(&mut a);
+    assert_eq!(b.hear(), said);
+    exchange.close(at_b);
+    exchange.close(at_a);
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(a.hears_nothing());
+    assert!(b.hears_nothing());
+}
+
+#[test]
+fn echo_and_announcements_are_protected_too() {
+    let exchange = Exchange::start();
+    let mut a = Party::new(A);
+    let endpoint = exchange.face(&mut a);
+    let mut cipher = Cipher::new(AeadAes256Gcm, 1);
+    exchange.set_remote(endpoint, cipher.remote(&a));
+    exchange.plane.execute(Command::Echo { endpoint });
+    for _ in 0..10 {
+        let said = cipher.speak(&mut a);
+        let heard = cipher.hear(&a);
+        assert_eq!(heard[..8], said[..8]);
+        assert_ne!(heard[8..12], said[8..12]);
+        assert_eq!(heard[12..], said[12..]);
+    }
+    exchange.plane.execute(Command::Play {
+        endpoint,
+        announcement: Announcement::NumberNotKnown,
+        codec: Codec::Pcma,
+        payload_type: PCMA,
+    });
+    for _ in 0..10 {
+        let frame = cipher.hear(&a);
+        assert_eq!(frame.len(), 172);
+        assert_eq!(frame[1] & 0x7f, PCMA);
+    }
+}
+
+#[test]
+fn how_far_streams_have_come_is_told() {
+    let exchange = Exchange::start();
+    let (mut a, mut b) = (Party::new(A), Party::new(B));
+    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
+    exchange.set_remote(at_a, cipher.remote(&a));
+    a.sequence = 65_530;
+    for _ in 0..20 {
+        let said = cipher.speak(&mut a);
+        assert_eq!(b.hear(), said);
+    }
+    b.speak();
+    cipher.hear(&a);
+    let rollovers = loop {
+        match exchange.event() {
+            Event::RolledOver {
+                endpoint,
+                rollovers,
+            } if endpoint == at_a => {
+                if rollovers.theirs.iter().any(|stream| stream.index > 65_536)
+                    && !rollovers.ours.is_empty()
+                {
+                    break rollovers;
+                }
+            }
+            _ => {}
+        }
+    };
+    // After a restart it goes on from there.
+    exchange.close(at_a);
+    let again = exchange.face(&mut a);
+    exchange.bridge(again, at_b);
+    let remote = fernamt_exchange::media::Remote {
+        rollovers,
+        ..cipher.remote(&a)
+    };
+    exchange.set_remote(again, remote);
+    let said = cipher.speak(&mut a);
+    assert_eq!(b.hear(), said);
+    let answered = b.speak();
+    assert_eq!(cipher.hear(&a), answered);
+}
