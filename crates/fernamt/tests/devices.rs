@@ -334,3 +334,11 @@ fn help_is_a_manual_and_completions_are_scripts() {
     fernamt(&["frobnicate"]).ends_with(2);
     fernamt(&["--version"]).ends_with(0).says("fernamt 0.");
 }
+
+#[test]
+fn a_credential_of_the_relay_needs_a_running_exchange() {
+    let office = Office::new();
+    office.run("device add anna").ends_with(0);
+    office.run("turn anna").ends_with(4);
+    office.run("turn anna --hours 721").ends_with(2);
+}

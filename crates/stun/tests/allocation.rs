@@ -219,6 +219,26 @@ fn ports_are_unpredictable_and_never_given_twice() {
 }
 
 #[test]
+fn addresses_that_are_seen_as_one_share_their_ports() {
+    let mut desk = Desk::new(|it| {
+        it.advertised = Some([192, 0, 2, 44].into());
+        it.ports = Ports {
+            first: 60_000,
+            last: 60_001,
+        };
+    });
+    let at = |local: &str, port| Flow {
+        local: address(local),
+        ..client(port)
+    };
+    let (_, one) = desk.allocate(at("192.168.1.5:3478", 1));
+    let (_, other) = desk.allocate(at("192.168.2.5:3478", 2));
+    assert_ne!(one, other);
+    let third = desk.ask(at("192.168.3.5:3478", 3), Method::ALLOCATE, udp);
+    assert_eq!(code(&third), 508);
+}
+
+#[test]
 fn a_port_that_another_program_has_is_passed_over() {
     let mut desk = Desk::new(|it| {
         it.ports = Ports {

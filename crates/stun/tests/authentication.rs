@@ -31,13 +31,6 @@ fn a_binding_request_is_answered_without_credentials() {
 }
 
 #[test]
-fn without_relays_only_binding_requests_are_answered() {
-    let mut desk = Desk::new(|it| it.relays = false);
-    let request = desk.bare(Method::ALLOCATE, udp);
-    assert!(desk.put(flow(CLIENT), &request).is_empty());
-}
-
-#[test]
 fn answers_indications_and_garbage_are_not_answered() {
     let mut desk = Desk::new(|_| {});
     let request = desk.bare(Method::BINDING, |it| it);

@@ -13,6 +13,7 @@ use fernamt_interop::process::{Ended, Process, run};
 use fernamt_interop::wait::{SOON, until_true};
 
 const CLIENT: (&str, &str) = ("turnutils_uclient", "coturn");
+const STUN_CLIENT: (&str, &str) = ("turnutils_stunclient", "coturn");
 const PEER: (&str, &str) = ("turnutils_peer", "coturn");
 
 /// The client waits some seconds before it sends and after it has.
@@ -124,6 +125,24 @@ fn the_client_of_coturn_gets_every_packet_back_over_every_transport() {
     relay.assert_carries(relay.plain, &["-s"]);
     relay.assert_carries(relay.plain, &["-t"]);
     relay.assert_carries(relay.tls, &["-t", "-S"]);
+    relay.exchange.finish();
+}
+
+#[test]
+fn the_stun_client_of_coturn_learns_its_address() {
+    let Some(lab) = Lab::with(&[CLIENT, PEER, STUN_CLIENT]) else {
+        return;
+    };
+    let relay = Relay::start(&lab, "");
+    let mut command = Command::new(STUN_CLIENT.0);
+    let port = relay.plain.port().to_string();
+    command.args(["-p", &port, "127.0.0.1"]);
+    let ended = run(&lab, "stun", &mut command, SOON);
+    let said = ended.out + &ended.err;
+    assert!(said.contains("UDP reflexive addr: 127.0.0.1:"), "{said}");
+    until_true("a Binding request to be counted", SOON, || {
+        relay.exchange.status("stun_bindings") > 0
+    });
     relay.exchange.finish();
 }
 

@@ -172,19 +172,24 @@ impl Server {
         wanted: Wanted,
     ) -> Result<(SocketAddr, SocketAddr), ErrorCode> {
         let full = ErrorCode::INSUFFICIENT_CAPACITY;
+        let flow = &caller.reply.flow;
         if let Some(token) = wanted.token {
-            let bound = self.ports.redeem(now, token, caller.user).ok_or(full)?;
-            return Ok((bound, self.seen_as(bound)));
+            let relayed = self.ports.redeem(now, token, caller.user).ok_or(full)?;
+            let ip = self.local_address(flow, Family::of(&relayed));
+            let ip = ip.ok_or(ErrorCode::SERVER_ERROR)?;
+            return Ok((SocketAddr::new(ip, relayed.port()), relayed));
         }
         let ip = self
-            .local_address(&caller.reply.flow, wanted.family)
+            .local_address(flow, wanted.family)
             .ok_or(ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED)?;
         if wanted.wish == Wish::EvenWithNext && !self.ports.may_reserve(now) {
             return Err(full);
         }
-        let bound = self.ports.take(ip, wanted.wish, &mut self.chance);
-        let bound = bound.ok_or(full)?;
-        Ok((bound, self.seen_as(bound)))
+        // What others see must be unique, also where several of our addresses are seen as one.
+        let seen = self.seen_as(ip);
+        let relayed = self.ports.take(seen, wanted.wish, &mut self.chance);
+        let relayed = relayed.ok_or(full)?;
+        Ok((SocketAddr::new(ip, relayed.port()), relayed))
     }
 
     /// The address of this machine that a relay uses: the one that the client uses, where it is of
@@ -205,11 +210,13 @@ impl Server {
             .or_else(|| others.find(is_usable))
     }
 
-    fn seen_as(&self, bound: SocketAddr) -> SocketAddr {
-        let advertised = self.settings.advertised.filter(|advertised| {
-            advertised.is_ipv4() == bound.is_ipv4() && !bound.ip().is_loopback()
-        });
-        SocketAddr::new(advertised.unwrap_or(bound.ip()), bound.port())
+    /// How others see an address of this machine.
+    fn seen_as(&self, ip: IpAddr) -> IpAddr {
+        let advertised = self
+            .settings
+            .advertised
+            .filter(|advertised| advertised.is_ipv4() == ip.is_ipv4() && !ip.is_loopback());
+        advertised.unwrap_or(ip)
     }
 
     fn begin(
@@ -275,8 +282,10 @@ impl Server {
             return;
         };
         if held.wish == Wish::EvenWithNext {
-            let (bound, user) = (held.bound, held.user.clone());
-            let token = self.ports.reserve_next(now, bound, &user, &mut self.chance);
+            let (relayed, user) = (held.relayed, held.user.clone());
+            let token = self
+                .ports
+                .reserve_next(now, relayed, &user, &mut self.chance);
             let Some(token) = token else {
                 return self.give_up(id, ErrorCode::INSUFFICIENT_CAPACITY);
             };
@@ -297,15 +306,15 @@ impl Server {
         let Some(held) = self.allocation(id) else {
             return;
         };
-        let (before, seen_before, wish) = (held.bound, held.relayed, held.wish);
+        let (ip, before, wish) = (held.bound.ip(), held.relayed, held.wish);
         // The port that somebody else has stays taken until another one is found.
         let next = self.ports.take(before.ip(), wish, &mut self.chance);
         self.ports.give_back(before);
-        let Some(bound) = next else {
+        let Some(relayed) = next else {
             return self.give_up(id, ErrorCode::INSUFFICIENT_CAPACITY);
         };
-        let relayed = self.seen_as(bound);
-        self.by_relayed.remove(&seen_before);
+        let bound = SocketAddr::new(ip, relayed.port());
+        self.by_relayed.remove(&before);
         self.by_relayed.insert(relayed, id);
         if let Some(held) = self.allocation_mut(id) {
             held.bound = bound;

@@ -325,7 +325,7 @@ impl Server {
                 | Method::REFRESH
                 | Method::CREATE_PERMISSION
                 | Method::CHANNEL_BIND,
-            ) if self.settings.relays => self.authenticate(now, flow, message, bytes),
+            ) => self.authenticate(now, flow, message, bytes),
             // A server is asked, and answers nothing that is no question.
             _ => self.figures.malformed += 1,
         }
@@ -437,7 +437,7 @@ impl Server {
         self.by_flow.remove(&ended.flow);
         self.by_relayed.remove(&ended.relayed);
         self.deadlines.remove(&(ended.expires, id));
-        self.ports.give_back(ended.bound);
+        self.ports.give_back(ended.relayed);
         if let Some(count) = self.per_user.get_mut(&ended.user) {
             *count = count.saturating_sub(1);
             if *count == 0 {

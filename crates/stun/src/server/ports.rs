@@ -30,7 +30,7 @@ struct Reservation {
     expires: Micros,
 }
 
-/// The ports of relays, of all addresses.
+/// The ports of relays, by the addresses at which others see them.
 #[derive(Debug)]
 pub(super) struct PortTable {
     range: Ports,

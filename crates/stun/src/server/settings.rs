@@ -30,13 +30,11 @@ pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(600);
 /// The longest request; an honest one has some hundred bytes.
 pub const MAX_REQUEST_BYTES: usize = 4096;
 
-/// The settings of a server.
-#[derive(Clone, Debug)]
+/// The settings of a server. `Debug` shows no secret.
+#[derive(Clone)]
 pub struct ServerSettings {
     /// The realm: that of the stored passwords.
     pub realm: Box<str>,
-    /// Whether relays are given out; without, Binding requests are answered and nothing else.
-    pub relays: bool,
     /// Seals nonces; kept, so that they outlive a restart.
     pub nonce_secret: [u8; 32],
     /// How long a nonce is good.
@@ -70,6 +68,19 @@ pub struct ServerSettings {
     pub trusted: Vec<Network>,
 }
 
+impl core::fmt::Debug for ServerSettings {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter
+            .debug_struct("ServerSettings")
+            .field("realm", &self.realm)
+            .field("addresses", &self.addresses)
+            .field("advertised", &self.advertised)
+            .field("ports", &self.ports)
+            .field("peers", &self.peers)
+            .finish_non_exhaustive()
+    }
+}
+
 impl ServerSettings {
     /// Settings for a machine with these addresses.
     pub fn new(realm: &str, addresses: Vec<IpAddr>) -> ServerSettings {
@@ -79,7 +90,6 @@ impl ServerSettings {
         };
         ServerSettings {
             realm: realm.into(),
-            relays: true,
             nonce_secret: [0; 32],
             nonce_life: Duration::from_secs(3600),
             credential_secret: [0; SECRET_BYTES],
