@@ -66,7 +66,10 @@ mod tests {
         let key = fs::metadata(folder.path().join("media-key.pem")).unwrap();
         assert_eq!(key.permissions().mode() & 0o777, 0o600);
         let other = tempfile::tempdir().unwrap();
-        assert_ne!(open(other.path()).unwrap().fingerprint(), first.fingerprint());
+        assert_ne!(
+            open(other.path()).unwrap().fingerprint(),
+            first.fingerprint()
+        );
     }
 
     #[test]
