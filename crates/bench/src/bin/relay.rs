@@ -76,6 +76,7 @@ fn open(plane: &Plane, endpoint: EndpointId, side: &Side) -> Result<(), String> 
             .map_or(Ok(Protection::None), protection)?,
         ..Remote::plain(SocketAddr::new(LOCAL, side.local))
     };
+    let remote = Box::new(remote);
     plane.execute(Command::Remote { endpoint, remote });
     Ok(())
 }
