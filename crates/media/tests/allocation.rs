@@ -1,4 +1,5 @@
-//! Packets take nothing from the heap: plain, protected on one side, protected on both.
+//! Packets take nothing from the heap: plain, protected on one side, protected on both. Endpoints take a
+//! bounded part of it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,14 +15,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use common::secure::Cipher;
 use common::{Exchange, Party};
+use fernamt_exchange::media::Command;
 use fernamt_media::PlaneConfig;
-use fernamt_sdp::CryptoSuite::{AeadAes128Gcm, AesCm128HmacSha1_80};
+use fernamt_sdp::CryptoSuite::{AeadAes128Gcm, AeadAes256Gcm, AesCm128HmacSha1_80};
 
 /// Packets in each direction that are watched.
 const PACKETS: usize = 200;
 
 static IS_WATCHING: AtomicBool = AtomicBool::new(false);
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static LIVE_BYTES: AtomicU64 = AtomicU64::new(0);
 
 struct Watching;
 
@@ -31,11 +34,13 @@ unsafe impl GlobalAlloc for Watching {
         if IS_WATCHING.load(Ordering::Relaxed) {
             ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         }
+        LIVE_BYTES.fetch_add(layout.size() as u64, Ordering::Relaxed);
         // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE_BYTES.fetch_sub(layout.size() as u64, Ordering::Relaxed);
         // SAFETY: as the caller promises.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -88,5 +93,36 @@ fn a_relayed_packet_takes_nothing_from_the_heap() {
         IS_WATCHING.store(false, Ordering::SeqCst);
         let allocations = ALLOCATIONS.swap(0, Ordering::SeqCst);
         assert_eq!(allocations, 0, "{a_is_protected} {b_is_protected}");
+    }
+}
+
+#[test]
+fn a_protected_stream_takes_less_than_eight_kibibytes() {
+    const STREAMS: u64 = 100;
+    for suite in [AesCm128HmacSha1_80, AeadAes128Gcm, AeadAes256Gcm] {
+        let exchange = Exchange::start();
+        // What the first one takes is there for all.
+        let mut party = Party::new(10);
+        let mut cipher = Cipher::new(suite, 1);
+        let (mut endpoints, remote) = (Vec::with_capacity(STREAMS as usize), cipher.remote(&party));
+        exchange.close(exchange.open().0);
+        let before = LIVE_BYTES.load(Ordering::SeqCst);
+        for _ in 0..STREAMS {
+            let (endpoint, rtp) = exchange.open();
+            exchange.set_remote(endpoint, remote.clone());
+            exchange.plane.execute(Command::Echo { endpoint });
+            party.relay = Some(rtp);
+            cipher = Cipher::new(suite, 1);
+            cipher.speak(&mut party);
+            cipher.hear(&party);
+            endpoints.push(endpoint);
+        }
+        let taken = LIVE_BYTES.load(Ordering::SeqCst) - before;
+        println!("{suite:?}: {} bytes", taken / STREAMS);
+        assert!(
+            taken / STREAMS <= 8 * 1_024,
+            "{suite:?}: {}",
+            taken / STREAMS
+        );
     }
 }

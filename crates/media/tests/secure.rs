@@ -218,21 +218,21 @@ fn how_far_streams_have_come_is_told() {
     }
     b.speak();
     cipher.hear(&a);
-    let rollovers = loop {
-        match exchange.event() {
-            Event::RolledOver {
-                endpoint,
-                rollovers,
-            } if endpoint == at_a => {
-                if rollovers.theirs.iter().any(|stream| stream.index > 65_536)
-                    && !rollovers.ours.is_empty()
-                {
-                    break rollovers;
-                }
-            }
-            _ => {}
-        }
+    let told = |event: Event| match event {
+        Event::RolledOver {
+            endpoint,
+            rollovers,
+        } => (endpoint == at_a).then_some(rollovers),
+        _ => None,
     };
+    let rollovers = core::iter::repeat_with(|| exchange.event())
+        .filter_map(told)
+        .find(|rollovers| {
+            let has_wrapped = |index: u64| index > 65_536;
+            let mut theirs = rollovers.theirs.iter();
+            theirs.any(|stream| has_wrapped(stream.index)) && !rollovers.ours.is_empty()
+        })
+        .unwrap();
     // After a restart it goes on from there.
     exchange.close(at_a);
     let again = exchange.face(&mut a);
