@@ -64,7 +64,7 @@ impl Exchange {
             },
         };
         self.stack
-            .ask(Asker::Request(waiting), Question::Destination { dialled });
+            .ask(Asker::Request(Box::new(waiting)), Question::Destination { dialled });
     }
 
     /// The destination of a message is known.
