@@ -1,5 +1,5 @@
 //! Keys agreed with a party on the media path (RFC 5763, RFC 5764): which handshakes there are, who may
-//! take part, and which one counts. Handshakes are those of `dimpl`; packets are protected elsewhere.
+//! take part, and which one counts. Handshakes are those of `rtc-dtls`; packets are protected elsewhere.
 //!
 //! Whoever is allowed to speak at all (the gate says so) may try a handshake. Each source has its own,
 //! so that nobody can spoil that of another, and only one that shows the negotiated certificate has a
@@ -110,7 +110,7 @@ impl KeyAgreement {
             return None;
         }
         port.attempts += 1;
-        let association = Association::new(&identity, DtlsRole::Client, party, true, clock)?;
+        let association = Association::new(&identity, DtlsRole::Client, party, true, clock);
         port.associations.push(association);
         self.drive(channel, 0, Input::Time, clock, send)
     }
@@ -159,7 +159,7 @@ impl KeyAgreement {
         }
         let is_vouched = arrival.is_one_party || arrival.is_negotiated;
         let (role, party) = (DtlsRole::Server, arrival.from);
-        let association = Association::new(&identity, role, party, is_vouched, clock)?;
+        let association = Association::new(&identity, role, party, is_vouched, clock);
         port.associations.push(association);
         port.associations.len().checked_sub(1)
     }

@@ -8,7 +8,7 @@ use core::fmt;
 use fernamt_exchange::media::{ProtectionFailure, Rollovers, SrtpKey, SrtpKeys, StreamPosition};
 use fernamt_rtp::srtp::{Position, ProtectError, Protector, Unprotector};
 
-pub(crate) use keys::{from_handshake, master_key};
+pub(crate) use keys::{exported_bytes, from_handshake, master_key};
 
 use crate::socket::Channel;
 

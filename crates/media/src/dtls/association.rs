@@ -2,24 +2,33 @@
 //! packet is protected here.
 
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use dimpl::{Dtls, Output, SrtpProfile};
 use fernamt_exchange::media::{DtlsRole, Fingerprint, ProtectionFailure, SrtpKeys};
 use fernamt_sdp::CryptoSuite;
+use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
+use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 
 use super::fingerprint;
-use super::identity::Identity;
-use super::record::{Content, content};
-use crate::protection::from_handshake;
+use super::identity::{FLIGHT_TIMEOUT, Identity};
+use super::record::{Content, content, count, has_protected};
+use crate::protection::{exported_bytes, from_handshake};
 
-/// Room for one datagram of a handshake: larger than any that is made.
-const ROOM_BYTES: usize = 2_048;
+/// What keys for SRTP are exported under (RFC 5764 section 4.2).
+const LABEL: &str = "EXTRACTOR-dtls_srtp";
 
-/// Turns of one drive, at most: more than a handshake has messages.
-const MAX_OUTPUTS: usize = 64;
+/// The library tells parties apart by their addresses. Here there is one, whose address may change.
+const PARTY: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1));
+
+/// Records that a handshake takes before it has ended well; more than it needs when every flight comes
+/// several times. What comes before it is due is kept, and what comes in pieces is put together, so
+/// that memory and time are bounded by this.
+const MAX_RECORDS: usize = 256;
+
+/// How long a handshake may take, in microseconds.
+const HANDSHAKE_MICROS: u64 = 40_000_000;
 
 /// How long an established handshake is kept, in microseconds, so that its last flight can be sent
 /// again when it was lost: longer than the other side repeats its own. It takes more memory than all
@@ -28,20 +37,38 @@ const KEPT_MICROS: u64 = 60_000_000;
 
 /// One handshake.
 pub(super) struct Association {
-    dtls: Dtls,
+    endpoint: Endpoint,
+    identity: Identity,
     /// Where the party is.
     pub(super) party: SocketAddr,
     /// It was exactly where the description says, so that it is the party's fault when this fails.
     pub(super) is_vouched: bool,
     pub(super) is_established: bool,
-    deadline_micros: u64,
-    over_micros: u64,
-    /// Nothing of the party has come yet.
-    is_unanswered: bool,
     role: DtlsRole,
-    keys: Option<SrtpKeys>,
-    is_connected: bool,
-    certificate_is_right: bool,
+    stage: Stage,
+    /// Records taken so far.
+    records: usize,
+    /// When the flight under way is sent again, and after how long.
+    repeat_micros: u64,
+    interval: Duration,
+    /// When it is given up, or forgotten.
+    over_micros: u64,
+}
+
+/// How far a handshake is, as far as it decides what may be taken. What repeats an earlier flight of
+/// the other side must not: the library would take it for an answer, and stop repeating its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing has been said or heard.
+    Begun,
+    /// A client's first ClientHello is under way.
+    Asked,
+    /// A client has been given a cookie.
+    Verified,
+    /// A server has the ClientHello with its cookie and has answered; a client is reading that.
+    Answered,
+    /// A client has said all that it has to say.
+    Ended,
 }
 
 /// How a handshake stands.
@@ -76,9 +103,9 @@ impl Clock {
         self.start + Duration::from_micros(self.now_micros)
     }
 
-    fn micros_at(self, instant: Instant) -> u64 {
-        let since = instant.saturating_duration_since(self.start).as_micros();
-        u64::try_from(since).unwrap_or(u64::MAX)
+    fn micros_after(self, span: Duration) -> u64 {
+        let span = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        self.now_micros.saturating_add(span)
     }
 }
 
@@ -90,36 +117,31 @@ impl Association {
         party: SocketAddr,
         is_vouched: bool,
         clock: Clock,
-    ) -> Option<Association> {
-        let make = || {
-            let (config, certificate) = (identity.config.clone(), identity.certificate.clone());
-            let mut dtls = Dtls::new_auto(config, certificate, clock.now());
-            dtls.set_active(role == DtlsRole::Client);
-            dtls
-        };
-        Some(Association {
-            dtls: guarded(make)?,
+    ) -> Association {
+        let server = (role == DtlsRole::Server).then(|| identity.server.clone());
+        Association {
+            endpoint: Endpoint::new(PARTY, Default::default(), server),
+            identity: identity.clone(),
             party,
             is_vouched,
             is_established: false,
-            deadline_micros: clock.now_micros,
-            over_micros: u64::MAX,
-            is_unanswered: true,
             role,
-            keys: None,
-            is_connected: false,
-            certificate_is_right: false,
-        })
+            stage: Stage::Begun,
+            records: 0,
+            repeat_micros: clock.now_micros,
+            interval: FLIGHT_TIMEOUT,
+            over_micros: clock.now_micros.saturating_add(HANDSHAKE_MICROS),
+        }
     }
 
     /// When time has to pass for it at the latest.
     pub(super) fn deadline_micros(&self) -> u64 {
-        self.deadline_micros.min(self.over_micros)
+        self.repeat_micros.min(self.over_micros)
     }
 
     /// Whether it has long ended well, so that nobody will ask for its last words any more.
     pub(super) fn is_over(&self, clock: Clock) -> bool {
-        self.over_micros <= clock.now_micros
+        self.is_established && self.over_micros <= clock.now_micros
     }
 
     /// Gives it an input, and `send` what it says to the party.
@@ -130,19 +152,50 @@ impl Association {
         clock: Clock,
         send: &mut dyn FnMut(&[u8]),
     ) -> Progress {
-        if let Input::Datagram(datagram) = input {
-            let waits = self.is_unanswered && self.role == DtlsRole::Client;
-            match content(datagram) {
-                Content::Forgeable => return Progress::Going,
-                Content::ServerHello => {}
-                // A client that has heard nothing can take nothing else, and would give up.
-                _ if waits => return Progress::Going,
-                Content::ClientHello | Content::Other => {}
-            }
-            self.is_unanswered = false;
+        if !self.is_established && self.over_micros <= clock.now_micros {
+            return Progress::Failed(ProtectionFailure::Handshake);
+        }
+        if let Input::Datagram(datagram) = input
+            && !self.may_take(datagram)
+        {
+            return Progress::Going;
         }
         let progress = guarded(|| self.advance(input, fingerprints, clock, send));
         progress.unwrap_or(Progress::Failed(ProtectionFailure::Handshake))
+    }
+
+    /// Whether a datagram can bring the handshake forward, and nothing but that.
+    fn may_take(&mut self, datagram: &[u8]) -> bool {
+        let content = content(datagram);
+        if content == Content::Forgeable {
+            return false;
+        }
+        if self.is_established {
+            // The last word of all is a server's. It is said again to whoever repeats his own last.
+            return self.role == DtlsRole::Server && has_protected(datagram);
+        }
+        let may = match (self.role, self.stage, content) {
+            (DtlsRole::Server, Stage::Begun, _) => content == Content::ClientHello,
+            (DtlsRole::Server, _, _) => content != Content::ClientHello,
+            (DtlsRole::Client, Stage::Asked, _) => {
+                matches!(content, Content::HelloVerifyRequest | Content::ServerHello)
+            }
+            (DtlsRole::Client, Stage::Verified, _) => content == Content::ServerHello,
+            (DtlsRole::Client, Stage::Answered, _) => content != Content::HelloVerifyRequest,
+            (DtlsRole::Client, _, _) => content == Content::Other,
+        };
+        if !may || self.records >= MAX_RECORDS {
+            return false;
+        }
+        self.records += count(datagram);
+        if self.role == DtlsRole::Client {
+            self.stage = match content {
+                Content::HelloVerifyRequest => Stage::Verified,
+                Content::ServerHello => Stage::Answered,
+                _ => self.stage,
+            };
+        }
+        true
     }
 
     fn advance(
@@ -152,74 +205,108 @@ impl Association {
         clock: Clock,
         send: &mut dyn FnMut(&[u8]),
     ) -> Progress {
-        let result = self.dtls.handle_timeout(clock.now());
+        let armed = self.endpoint.poll_timeout(&PARTY);
+        let now = clock.now();
         let result = match input {
-            Input::Datagram(datagram) => {
-                result.and_then(|()| {
-                    // What the clock brought must be taken before anything else is given.
-                    self.drain(fingerprints, clock, send);
-                    self.dtls.handle_packet(datagram)
-                })
+            Input::Datagram(datagram) => self.endpoint.read(now, PARTY, None, datagram.into()),
+            Input::Time if self.role == DtlsRole::Client && self.stage == Stage::Begun => {
+                self.stage = Stage::Asked;
+                let config = self.identity.client.clone();
+                let begun = self.endpoint.connect(now, PARTY, config, None);
+                begun.map(|()| Vec::new())
             }
-            Input::Time => result,
+            Input::Time => {
+                let passed = self.endpoint.handle_timeout(PARTY, now);
+                passed.map(|()| Vec::new())
+            }
         };
-        let failure = self.drain(fingerprints, clock, send);
-        if let Some(failure) = failure {
-            return Progress::Failed(failure);
+        let (is_complete, is_closed) = match &result {
+            Ok(events) => (
+                events
+                    .iter()
+                    .any(|event| matches!(event, EndpointEvent::HandshakeComplete)),
+                events
+                    .iter()
+                    .any(|event| matches!(event, EndpointEvent::PeerClosed)),
+            ),
+            Err(error) => {
+                tracing::debug!(%error, "a handshake on the media path has ended");
+                (false, true)
+            }
+        };
+        if !is_closed && !self.is_with_the_right_one(is_complete, fingerprints) {
+            return Progress::Failed(ProtectionFailure::WrongFingerprint);
         }
-        if let Err(error) = result {
-            tracing::debug!(%error, "a handshake on the media path has ended");
+        self.say(send);
+        if is_closed {
             return Progress::Failed(ProtectionFailure::Handshake);
         }
-        self.conclude(clock)
+        self.set_repeat(input, armed, clock);
+        if is_complete {
+            return self.conclude(clock);
+        }
+        Progress::Going
     }
 
-    /// Takes all that comes out.
-    fn drain(
-        &mut self,
-        fingerprints: &[Fingerprint],
-        clock: Clock,
-        send: &mut dyn FnMut(&[u8]),
-    ) -> Option<ProtectionFailure> {
-        let mut room = [0; ROOM_BYTES];
-        for _ in 0..MAX_OUTPUTS {
-            match self.dtls.poll_output(&mut room) {
-                Output::Packet(datagram) => send(datagram),
-                Output::Timeout(at) => {
-                    self.deadline_micros = clock.micros_at(at);
-                    return None;
+    /// Whether the certificate, as soon as its owner has proved to have the key, has one of the
+    /// fingerprints. A client knows that before it answers, a server when all is done.
+    fn is_with_the_right_one(&self, is_complete: bool, fingerprints: &[Fingerprint]) -> bool {
+        let state = self.endpoint.get_connection_state(PARTY);
+        let shown = state.and_then(|state| state.peer_certificates.first());
+        match shown {
+            Some(shown) if is_complete || self.role == DtlsRole::Client => {
+                fingerprint::is_one_of(fingerprints, shown)
+            }
+            Some(_) => true,
+            None => !is_complete,
+        }
+    }
+
+    /// Sends what there is to say, and notes how far that brings the handshake.
+    fn say(&mut self, send: &mut dyn FnMut(&[u8])) {
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            let datagram = transmit.message.as_ref();
+            match self.role {
+                DtlsRole::Client if has_protected(datagram) => self.stage = Stage::Ended,
+                DtlsRole::Server if content(datagram) == Content::ServerHello => {
+                    self.stage = Stage::Answered;
                 }
-                Output::Connected => self.is_connected = true,
-                Output::PeerCert(certificate) => {
-                    self.certificate_is_right = fingerprint::is_one_of(fingerprints, certificate);
-                    if !self.certificate_is_right {
-                        return Some(ProtectionFailure::WrongFingerprint);
-                    }
-                }
-                Output::KeyingMaterial(material, profile) => {
-                    self.keys = suite(profile)
-                        .and_then(|suite| from_handshake(suite, &material, self.role));
-                }
-                Output::BufferTooSmall { .. } => return Some(ProtectionFailure::Handshake),
                 _ => {}
             }
+            send(datagram);
         }
-        Some(ProtectionFailure::Handshake)
+    }
+
+    /// Sees when the flight under way is sent again: each time after twice the time (RFC 6347 section
+    /// 4.2.4.1). The library would always wait equally long, and is told of the time later.
+    fn set_repeat(&mut self, input: Input<'_>, armed: Option<Instant>, clock: Clock) {
+        let arms = self.endpoint.poll_timeout(&PARTY);
+        if arms.is_none() {
+            self.repeat_micros = u64::MAX;
+        } else if arms != armed {
+            self.interval = match input {
+                Input::Time if armed.is_some() => self.interval.saturating_mul(2),
+                _ => FLIGHT_TIMEOUT,
+            };
+            self.repeat_micros = clock.micros_after(self.interval);
+        }
     }
 
     fn conclude(&mut self, clock: Clock) -> Progress {
-        if self.is_established || !self.is_connected {
-            return Progress::Going;
-        }
-        match self.keys.take() {
-            Some(keys) if self.certificate_is_right => {
-                self.is_established = true;
-                self.over_micros = clock.now_micros + KEPT_MICROS;
-                Progress::Established(keys)
-            }
-            Some(_) => Progress::Failed(ProtectionFailure::WrongFingerprint),
-            None => Progress::Failed(ProtectionFailure::Handshake),
-        }
+        let Some(keys) = self.keys() else {
+            return Progress::Failed(ProtectionFailure::Handshake);
+        };
+        self.is_established = true;
+        self.repeat_micros = u64::MAX;
+        self.over_micros = clock.now_micros.saturating_add(KEPT_MICROS);
+        Progress::Established(keys)
+    }
+
+    fn keys(&self) -> Option<SrtpKeys> {
+        let state = self.endpoint.get_connection_state(PARTY)?;
+        let suite = suite(state.srtp_protection_profile())?;
+        let material = state.export_keying_material(LABEL, &[], exported_bytes(suite));
+        from_handshake(suite, material.ok()?.as_ref(), self.role)
     }
 }
 
@@ -231,11 +318,16 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
         .ok()
 }
 
-fn suite(profile: SrtpProfile) -> Option<CryptoSuite> {
+fn suite(profile: SrtpProtectionProfile) -> Option<CryptoSuite> {
     match profile {
-        SrtpProfile::AES128_CM_SHA1_80 => Some(CryptoSuite::AesCm128HmacSha1_80),
-        SrtpProfile::AEAD_AES_128_GCM => Some(CryptoSuite::AeadAes128Gcm),
-        SrtpProfile::AEAD_AES_256_GCM => Some(CryptoSuite::AeadAes256Gcm),
+        SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm => Some(CryptoSuite::AeadAes256Gcm),
+        SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm => Some(CryptoSuite::AeadAes128Gcm),
+        SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80 => {
+            Some(CryptoSuite::AesCm128HmacSha1_80)
+        }
+        SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_32 => {
+            Some(CryptoSuite::AesCm128HmacSha1_32)
+        }
         _ => None,
     }
 }

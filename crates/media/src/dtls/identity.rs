@@ -5,18 +5,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fernamt_exchange::media::Fingerprint;
+use rtc_dtls::cipher_suite::CipherSuiteId;
+use rtc_dtls::config::{ClientAuthType, ConfigBuilder, HandshakeConfig};
+use rtc_dtls::crypto;
+use rtc_dtls::crypto_provider::providers::AwsLcRsProvider;
+use rtc_dtls::crypto_provider::{RTCCryptoProvider, SignatureScheme};
+use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 
 use super::fingerprint;
 
 /// Time until an unanswered flight is sent again for the first time. The path is that of the voice:
 /// where it takes longer than this there is no talking.
-const FLIGHT_TIMEOUT: Duration = Duration::from_millis(250);
+pub(super) const FLIGHT_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How often a flight is sent again: for about 30 seconds, each time after twice the time.
-const FLIGHT_RETRIES: usize = 6;
+/// Only suites with forward secrecy and authenticated encryption, for certificates of either kind;
+/// the first is the one that RFC 8827 section 6.5 asks for.
+const CIPHER_SUITES: [CipherSuiteId; 4] = [
+    CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Rsa_With_Aes_128_Gcm_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Ecdsa_With_ChaCha20_Poly1305_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Rsa_With_ChaCha20_Poly1305_Sha256,
+];
 
-/// How long a handshake may take.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(40);
+/// What we would protect packets with, best first (RFC 5764 section 4.1.2, RFC 7714 section 14.2).
+const PROFILES: [SrtpProtectionProfile; 4] = [
+    SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
+    SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+    SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+    SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_32,
+];
+
+/// The name that a ClientHello asks for. The library sends one in any case, and an address must not
+/// stand there (RFC 6066 section 3); whoever is right is told by the fingerprint.
+const SERVER_NAME: &str = "localhost";
 
 /// A self-signed certificate with its private key, both DER, on the curve P-256: what RFC 8827 section
 /// 6.5 asks for.
@@ -44,29 +65,38 @@ impl fmt::Debug for Certificate {
 /// What every handshake of ours begins with.
 #[derive(Clone)]
 pub(crate) struct Identity {
-    pub(super) certificate: dimpl::DtlsCertificate,
-    pub(super) config: Arc<dimpl::Config>,
+    pub(super) client: Arc<HandshakeConfig>,
+    pub(super) server: Arc<HandshakeConfig>,
 }
 
 impl Identity {
-    /// `None` when the cryptography does not work on this machine.
+    /// `None` when the cryptography does not work on this machine, or the certificate with it.
     pub(crate) fn new(certificate: &Certificate) -> Option<Identity> {
-        let config = dimpl::Config::builder()
-            .flight_start_rto(FLIGHT_TIMEOUT)
-            .flight_retries(FLIGHT_RETRIES)
-            .handshake_timeout(HANDSHAKE_TIMEOUT)
-            .build();
-        let config = config
-            .inspect_err(
-                |error| tracing::error!(%error, "handshakes on the media path cannot work"),
-            )
-            .ok()?;
-        Some(Identity {
-            certificate: dimpl::DtlsCertificate {
-                certificate: certificate.certificate.clone(),
-                private_key: certificate.private_key.clone(),
-            },
-            config: Arc::new(config),
+        let identity = Identity::made_of(certificate).inspect_err(
+            |error| tracing::error!(%error, "handshakes on the media path cannot work"),
+        );
+        identity.ok()
+    }
+
+    fn made_of(certificate: &Certificate) -> Result<Identity, Box<dyn core::error::Error>> {
+        let provider: Arc<dyn RTCCryptoProvider> = Arc::new(AwsLcRsProvider::new());
+        let (scheme, key) = (SignatureScheme::EcdsaP256Sha256, &certificate.private_key);
+        let key = provider.crypto().import_signing_key(scheme, key)?;
+        let chain = vec![certificate.certificate.clone().into()];
+        // Any certificate will do for the handshake, as long as there is one; whether it is the right
+        // one is asked with its fingerprint.
+        let builder = ConfigBuilder::default()
+            .with_crypto_provider(provider)
+            .with_certificates(vec![crypto::Certificate::from_signing_key(chain, key)])
+            .with_cipher_suites(CIPHER_SUITES.to_vec())
+            .with_srtp_protection_profiles(PROFILES.to_vec())
+            .with_client_auth(ClientAuthType::RequireAnyClientCert)
+            .with_insecure_skip_verify(true)
+            .with_server_name(SERVER_NAME.to_owned())
+            .with_flight_interval(FLIGHT_TIMEOUT);
+        Ok(Identity {
+            client: Arc::new(builder.clone().build(true, None)?),
+            server: Arc::new(builder.build(false, None)?),
         })
     }
 }

@@ -3,8 +3,12 @@
 /// Bytes before the fragment of a record in clear.
 const HEADER_BYTES: usize = 13;
 
-const ALERT: u8 = 21;
+const CHANGE_CIPHER_SPEC: u8 = 20;
 const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
+
+/// All that a ChangeCipherSpec ever says (RFC 5246 section 7.1).
+const CHANGE: [u8; 1] = [1];
 
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
@@ -12,10 +16,7 @@ const HELLO_VERIFY_REQUEST: u8 = 3;
 
 /// Types of handshake messages that are ever sent in clear (RFC 5246 section 7.4, RFC 6347 section
 /// 4.3.2); the others are noise.
-const IN_CLEAR: [u8; 9] = [1, 2, 3, 4, 11, 12, 13, 15, 16];
-
-/// Ends the messages of a server (RFC 5246 section 7.4.5).
-const SERVER_HELLO_DONE: u8 = 14;
+const IN_CLEAR: [u8; 10] = [1, 2, 3, 4, 11, 12, 13, 14, 15, 16];
 
 /// The last number of a message in clear, well above what there are in a handshake. One with a higher
 /// number would be kept for later, and spoil the end.
@@ -26,56 +27,125 @@ const MAX_MESSAGE_NUMBER: u16 = 16;
 pub(super) enum Content {
     /// Begins a handshake, or goes on with its beginning.
     ClientHello,
+    /// Asks for the ClientHello once more, with a cookie.
+    HelloVerifyRequest,
     /// The first answer to it.
     ServerHello,
+    /// Another message of a handshake in clear.
+    Clear,
     /// Anything else that may belong to a handshake.
     Other,
     /// Must not be given to one: it could end it, and anybody could have written it.
     Forgeable,
 }
 
-/// Tells what a datagram is. Alerts in clear are forgeable, and are passed over (RFC 6347 section
-/// 4.1.2.7); a handshake whose end they tell ends by its timer.
-pub(super) fn content(datagram: &[u8]) -> Content {
-    let mut rest = datagram;
-    while let Some((header, behind)) = rest.split_first_chunk::<HEADER_BYTES>() {
+/// One record.
+#[derive(Clone, Copy, Debug)]
+struct Record<'a> {
+    kind: u8,
+    is_clear: bool,
+    fragment: &'a [u8],
+}
+
+impl Record<'_> {
+    /// Takes the first record, and gives what is behind it. `None` where there is no whole one.
+    fn first(datagram: &[u8]) -> Option<(Record<'_>, &[u8])> {
+        let (header, behind) = datagram.split_first_chunk::<HEADER_BYTES>()?;
         let [kind, _, _, epoch_high, epoch_low, .., high, low] = *header;
-        // Records of DTLS 1.3 that are encrypted have another header, and are nobody else's.
-        if kind & 0xe0 == 0x20 {
-            break;
-        }
-        if kind == ALERT && [epoch_high, epoch_low] == [0, 0] {
-            return Content::Forgeable;
-        }
         let length = usize::from(u16::from_be_bytes([high, low]));
-        let Some((fragment, next)) = behind.split_at_checked(length) else {
-            return Content::Forgeable;
-        };
+        let (fragment, rest) = behind.split_at_checked(length)?;
         let is_clear = [epoch_high, epoch_low] == [0, 0];
-        if kind == HANDSHAKE && is_clear && !is_plausible(fragment) {
-            return Content::Forgeable;
-        }
-        rest = next;
+        let record = Record {
+            kind,
+            is_clear,
+            fragment,
+        };
+        Some((record, rest))
     }
-    match (datagram.first(), datagram.get(HEADER_BYTES)) {
-        (Some(&HANDSHAKE), Some(&CLIENT_HELLO)) => Content::ClientHello,
-        (Some(&HANDSHAKE), Some(&(SERVER_HELLO | HELLO_VERIFY_REQUEST))) => Content::ServerHello,
-        _ => Content::Other,
+
+    /// Whether nobody is harmed when anybody has written it. Alerts in clear are passed over (RFC 6347
+    /// section 4.1.2.7); a handshake whose end they tell ends by its timer.
+    fn is_harmless(&self) -> bool {
+        match (self.kind, self.is_clear) {
+            (CHANGE_CIPHER_SPEC, true) => self.fragment == CHANGE,
+            (HANDSHAKE, true) => is_plausible(self.fragment),
+            (_, true) => false,
+            (kind, false) => {
+                (CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&kind) && !self.fragment.is_empty()
+            }
+        }
     }
 }
 
-/// Whether a message in clear can be one of a handshake (RFC 6347 section 4.2.2).
-fn is_plausible(message: &[u8]) -> bool {
-    let Some((header, body)) = message.split_first_chunk::<12>() else {
-        return false;
-    };
-    let [kind, l0, l1, l2, n0, n1, o0, o1, o2, f0, f1, f2] = *header;
-    let number = |high, middle, low| u32::from_be_bytes([0, high, middle, low]);
-    let (length, offset, fragment) = (number(l0, l1, l2), number(o0, o1, o2), number(f0, f1, f2));
-    (IN_CLEAR.contains(&kind) || kind == SERVER_HELLO_DONE)
-        && u16::from_be_bytes([n0, n1]) <= MAX_MESSAGE_NUMBER
-        && offset + fragment <= length
-        && body.len() >= fragment as usize
+/// All whole records of a datagram.
+fn records(datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    let mut rest = datagram;
+    core::iter::from_fn(move || {
+        let (record, behind) = Record::first(rest)?;
+        rest = behind;
+        Some(record)
+    })
+}
+
+/// Tells what a datagram is.
+pub(super) fn content(datagram: &[u8]) -> Content {
+    let mut rest = datagram;
+    while !rest.is_empty() {
+        match Record::first(rest) {
+            Some((record, behind)) if record.is_harmless() => rest = behind,
+            _ => return Content::Forgeable,
+        }
+    }
+    match Record::first(datagram) {
+        Some((first, _)) if first.kind == HANDSHAKE && first.is_clear => {
+            match first.fragment.first() {
+                Some(&CLIENT_HELLO) => Content::ClientHello,
+                Some(&SERVER_HELLO) => Content::ServerHello,
+                Some(&HELLO_VERIFY_REQUEST) => Content::HelloVerifyRequest,
+                _ => Content::Clear,
+            }
+        }
+        Some(_) => Content::Other,
+        None => Content::Forgeable,
+    }
+}
+
+/// How many records there are in a datagram.
+pub(super) fn count(datagram: &[u8]) -> usize {
+    records(datagram).count()
+}
+
+/// Whether a datagram has a record that is not in clear.
+pub(super) fn has_protected(datagram: &[u8]) -> bool {
+    records(datagram).any(|record| !record.is_clear)
+}
+
+/// Whether a handshake message in clear, of which a record can hold several, can be one of a handshake
+/// (RFC 6347 section 4.2.2). A part of a message has its record for itself.
+fn is_plausible(messages: &[u8]) -> bool {
+    let mut rest = messages;
+    loop {
+        let Some((header, behind)) = rest.split_first_chunk::<12>() else {
+            return false;
+        };
+        let [kind, l0, l1, l2, n0, n1, o0, o1, o2, f0, f1, f2] = *header;
+        let number = |high, middle, low| u32::from_be_bytes([0, high, middle, low]);
+        let (length, offset, part) = (number(l0, l1, l2), number(o0, o1, o2), number(f0, f1, f2));
+        let is_message = IN_CLEAR.contains(&kind)
+            && u16::from_be_bytes([n0, n1]) <= MAX_MESSAGE_NUMBER
+            && offset + part <= length
+            && (part > 0 || length == 0);
+        let Some((_, next)) = behind.split_at_checked(part as usize) else {
+            return false;
+        };
+        if !is_message || (part < length && !(next.is_empty() && rest.len() == messages.len())) {
+            return false;
+        }
+        if next.is_empty() {
+            return true;
+        }
+        rest = next;
+    }
 }
 
 #[cfg(test)]
@@ -101,8 +171,11 @@ mod tests {
     fn hellos_are_told_by_their_type() {
         assert_eq!(content(&record(22, 0, &message(1))), Content::ClientHello);
         assert_eq!(content(&record(22, 0, &message(2))), Content::ServerHello);
-        assert_eq!(content(&record(22, 0, &message(3))), Content::ServerHello);
-        assert_eq!(content(&record(22, 0, &message(11))), Content::Other);
+        assert_eq!(
+            content(&record(22, 0, &message(3))),
+            Content::HelloVerifyRequest
+        );
+        assert_eq!(content(&record(22, 0, &message(11))), Content::Clear);
         assert_eq!(content(&record(20, 0, &[1])), Content::Other);
     }
 

@@ -46,6 +46,12 @@ pub(crate) fn from_handshake(
     })
 }
 
+/// Bytes that a handshake has to export for both sides.
+pub(crate) fn exported_bytes(suite: CryptoSuite) -> usize {
+    let [key_bytes, salt_bytes] = sizes(suite);
+    2 * (key_bytes + salt_bytes)
+}
+
 /// Bytes of a master key and of a master salt.
 fn sizes(suite: CryptoSuite) -> [usize; 2] {
     match suite {
