@@ -77,7 +77,7 @@ mod tests {
     fn every_number_below_the_bound_comes() {
         let random = Random::new();
         let numbers: HashSet<usize> = (0..1_000).map(|_| random.below(7)).collect();
-        assert_eq!(numbers, (0..7).collect::<std::collections::HashSet<_>>());
+        assert_eq!(numbers, (0..7).collect::<HashSet<_>>());
         assert_eq!(random.below(0), 0);
     }
 }

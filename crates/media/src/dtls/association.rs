@@ -25,7 +25,7 @@ const PARTY: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 
 /// Records that a handshake takes before it has ended well; more than it needs when every flight comes
 /// several times. What comes before it is due is kept, and what comes in pieces is put together, so
 /// that memory and time are bounded by this.
-const MAX_RECORDS: usize = 256;
+pub(super) const MAX_RECORDS: usize = 256;
 
 /// How long a handshake may take, in microseconds.
 const HANDSHAKE_MICROS: u64 = 40_000_000;
@@ -47,7 +47,7 @@ pub(super) struct Association {
     role: DtlsRole,
     stage: Stage,
     /// Records taken so far.
-    records: usize,
+    pub(super) records: usize,
     /// When the flight under way is sent again, and after how long.
     repeat_micros: u64,
     interval: Duration,
@@ -184,10 +184,11 @@ impl Association {
             (DtlsRole::Client, Stage::Answered, _) => content != Content::HelloVerifyRequest,
             (DtlsRole::Client, _, _) => content == Content::Other,
         };
-        if !may || self.records >= MAX_RECORDS {
+        let records = self.records + count(datagram);
+        if !may || records > MAX_RECORDS {
             return false;
         }
-        self.records += count(datagram);
+        self.records = records;
         if self.role == DtlsRole::Client {
             self.stage = match content {
                 Content::HelloVerifyRequest => Stage::Verified,

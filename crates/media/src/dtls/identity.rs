@@ -72,16 +72,22 @@ pub(crate) struct Identity {
 impl Identity {
     /// `None` when the cryptography does not work on this machine, or the certificate with it.
     pub(crate) fn new(certificate: &Certificate) -> Option<Identity> {
-        let identity = Identity::made_of(certificate).inspect_err(
+        let scheme = SignatureScheme::EcdsaP256Sha256;
+        let identity = Identity::made_of(certificate, scheme).inspect_err(
             |error| tracing::error!(%error, "handshakes on the media path cannot work"),
         );
         identity.ok()
     }
 
-    fn made_of(certificate: &Certificate) -> Result<Identity, Box<dyn core::error::Error>> {
+    /// From a certificate and a key of any kind.
+    pub(super) fn made_of(
+        certificate: &Certificate,
+        scheme: SignatureScheme,
+    ) -> Result<Identity, Box<dyn core::error::Error>> {
         let provider: Arc<dyn RTCCryptoProvider> = Arc::new(AwsLcRsProvider::new());
-        let (scheme, key) = (SignatureScheme::EcdsaP256Sha256, &certificate.private_key);
-        let key = provider.crypto().import_signing_key(scheme, key)?;
+        let key = provider
+            .crypto()
+            .import_signing_key(scheme, &certificate.private_key)?;
         let chain = vec![certificate.certificate.clone().into()];
         // Any certificate will do for the handshake, as long as there is one; whether it is the right
         // one is asked with its fingerprint.
