@@ -17,6 +17,9 @@ const OUTSIDE_HZ: u16 = 440;
 /// What baresip says when it has found a way.
 const ICE_IS_DONE: &str = "connectivity check is complete";
 
+/// What it says when it has agreed on keys.
+const KEYS_ARE_THERE: &str = "DTLS-SRTP complete";
+
 /// How a phone is set up beyond the default.
 #[derive(Clone, Copy, Default)]
 struct Way {
@@ -156,6 +159,13 @@ fn call_through_nat(inside_calls: bool, way_inside: Way, way_outside: Way) {
         if way.ice && (calls || way.webrtc) {
             until_true("connectivity checks to succeed", SOON, || {
                 phone.said().contains(ICE_IS_DONE)
+            });
+        }
+        // A first ClientHello that comes before the exchange has its own check answered is sent again
+        // after a second.
+        if way.webrtc {
+            until_true("the phone to have keys", SOON, || {
+                phone.said().contains(KEYS_ARE_THERE)
             });
         }
     }
