@@ -240,7 +240,12 @@ mod tests {
             [(Demand::Offered, true), (Demand::Never, true)]
         );
         assert_eq!(
-            ladder(of(Encryption::Offered, MediaTransport::Dtls, Transport::Udp)).len(),
+            ladder(of(
+                Encryption::Offered,
+                MediaTransport::Dtls,
+                Transport::Udp
+            ))
+            .len(),
             2
         );
         assert_eq!(sdes(Encryption::Required, Transport::Udp).len(), 1);

@@ -26,15 +26,7 @@ const MODULE_FOLDERS: [&str; 2] = ["/usr/lib/baresip/modules", "/usr/local/lib/b
 
 /// What each phone is made of.
 const MODULES: [&str; 9] = [
-    "stdio",
-    "g711",
-    "aufile",
-    "sndfile",
-    "ctrl_tcp",
-    "srtp",
-    "stun",
-    "turn",
-    "ice",
+    "stdio", "g711", "aufile", "sndfile", "ctrl_tcp", "srtp", "stun", "turn", "ice",
 ];
 
 /// A tone lasts longer than any test.

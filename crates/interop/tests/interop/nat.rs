@@ -1,6 +1,7 @@
 //! Phones behind a router that translates addresses, with and without ICE.
 
 use fernamt_interop::baresip::{self, BARESIP, Baresip};
+use fernamt_interop::browser::{Browser, lab_with};
 use fernamt_interop::exchange::{Account, Exchange, Setup};
 use fernamt_interop::lab::{Lab, skip};
 use fernamt_interop::network::{EXCHANGE, INSIDE, Nat, OUTSIDE, ROUTER, prefix};
@@ -213,4 +214,44 @@ fn a_baresip_with_ice_behind_nat_hears_its_echo() {
     exchange.wait_records(1);
     phone.quit_and(|heard| heard.assert_tone(INSIDE_HZ, HEARD_SECONDS));
     exchange.finish();
+}
+
+/// A call between a browser behind the router and a baresip outside.
+fn browser_through_nat(browser_calls: bool) {
+    let Some(lab) = lab_with(&[BARESIP]) else {
+        return;
+    };
+    let Some((nat, exchange)) = street(&lab) else {
+        return;
+    };
+    let (wanda, otto) = (exchange.add_device("wanda"), exchange.add_device("otto"));
+    let mut outside = phone_outside(&lab, &nat, &exchange, &otto, PLAIN);
+    let browser = Browser::start_behind(&lab, &prefix(&nat.inside), INSIDE_HZ, Some(&exchange));
+    let page = browser.open();
+    page.register(&exchange, &wanda);
+    if browser_calls {
+        page.call("otto", false);
+    } else {
+        outside.dial("wanda");
+    }
+    page.wait_for("confirmed");
+    outside.wait_event("CALL_ESTABLISHED");
+    page.wait_for_tone(OUTSIDE_HZ, HEARD_SECONDS);
+    page.heard().assert_tone(OUTSIDE_HZ, HEARD_SECONDS);
+    page.hang_up();
+    outside.wait_event("CALL_CLOSED");
+    assert_eq!(exchange.wait_records(1)[0].cause, 16);
+    outside.quit_and(|heard| heard.assert_tone(INSIDE_HZ, HEARD_SECONDS));
+    browser.quit();
+    exchange.finish();
+}
+
+#[test]
+fn a_browser_behind_nat_calls_a_phone_outside() {
+    browser_through_nat(true);
+}
+
+#[test]
+fn a_browser_behind_nat_is_called_from_outside() {
+    browser_through_nat(false);
 }

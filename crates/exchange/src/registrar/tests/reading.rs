@@ -70,7 +70,11 @@ fn a_register_is_read() {
 
 #[test]
 fn a_phone_with_ice_says_so() {
-    let ice = |tag: &str| changes(&format!("Contact: <sip:a@b>{tag}\r\n"))[0].binding.ice;
+    let ice = |tag: &str| {
+        changes(&format!("Contact: <sip:a@b>{tag}\r\n"))[0]
+            .binding
+            .ice
+    };
     for tag in [";+sip.ice", ";+SIP.ICE", ";+sip.ice=\"TRUE\""] {
         assert!(ice(tag), "{tag}");
     }
