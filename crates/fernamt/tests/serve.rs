@@ -206,7 +206,7 @@ fn two_phones_over_tls_hear_each_other_encrypted() {
         assert_eq!(said["packets_unauthentic"], 0);
     }
     // Over TLS the exchange insists.
-    let call = format!("call 11 {} --encryption never", own("10"));
+    let call = format!("call *43 {} --encryption never", own("10"));
     office.run(&call).ends_with(12).says("488");
     let line = format!("call *43 {} --seconds 0.5 --trace", own("10"));
     let said = office.run(&line).ends_with(0);

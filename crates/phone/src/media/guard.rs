@@ -181,7 +181,7 @@ mod tests {
         assert!(take(sent.clone()));
         assert!(!take(sent.clone()));
         assert_eq!(right.unauthentic(), 0);
-        assert!(!right.incoming(Stream::Voice, &mut packet(2)).is_some());
+        assert!(right.incoming(Stream::Voice, &mut packet(2)).is_none());
         assert_eq!(right.unauthentic(), 1);
     }
 
