@@ -313,7 +313,7 @@ impl Exchange {
 
     fn answered(&mut self, question: QuestionId, answer: Answer) {
         match self.stack.askers.remove(&question) {
-            Some(Asker::Request(waiting)) => self.answered_request(waiting, answer),
+            Some(Asker::Request(waiting)) => self.answered_request(*waiting, answer),
             Some(Asker::Call(slot)) => {
                 if let Some(call) = self.calls.get_mut(slot) {
                     call.located(&mut self.stack, answer);

@@ -36,7 +36,7 @@ const MAX_PUBLIC_ADDRESSES: usize = 32;
 #[derive(Debug)]
 pub(crate) enum Asker {
     /// A request outside any call waits for it.
-    Request(crate::request::Waiting),
+    Request(Box<crate::request::Waiting>),
     /// A call waits for its destination.
     Call(CallSlot),
     /// A call was redirected to another subscriber.

@@ -49,6 +49,16 @@ impl<'a> Lines<'a> {
 
     /// The next line, checked; `number` is for the error.
     pub(crate) fn next_checked(&mut self, number: usize) -> Option<Result<Line<'a>, ParseError>> {
+        let (raw, content) = self.next_raw()?;
+        if memchr::memchr2(0, b'\r', content).is_some() {
+            return Some(Err(ParseError::Control { line: number }));
+        }
+        Some(line_of(raw, content).ok_or(ParseError::Line { line: number }))
+    }
+
+    /// The next line, with and without its end.
+    #[inline]
+    fn next_raw(&mut self) -> Option<(&'a [u8], &'a [u8])> {
         if self.rest.is_empty() {
             return None;
         }
@@ -60,29 +70,26 @@ impl<'a> Lines<'a> {
         self.rest = rest;
         let content = raw.strip_suffix(b"\n").unwrap_or(raw);
         let content = content.strip_suffix(b"\r").unwrap_or(content);
-        if memchr::memchr2(0, b'\r', content).is_some() {
-            return Some(Err(ParseError::Control { line: number }));
-        }
-        Some(match content {
-            [] => Ok(Line {
-                letter: 0,
-                value: content,
-                raw,
-            }),
-            [letter, b'=', value @ ..] if letter.is_ascii_alphabetic() => Ok(Line {
-                letter: *letter,
-                value,
-                raw,
-            }),
-            _ => Err(ParseError::Line { line: number }),
-        })
+        Some((raw, content))
     }
+}
+
+/// The line in this form; `None` when it has none.
+#[inline]
+fn line_of<'a>(raw: &'a [u8], content: &'a [u8]) -> Option<Line<'a>> {
+    let (letter, value) = match content {
+        [] => (0, content),
+        [letter, b'=', value @ ..] if letter.is_ascii_alphabetic() => (*letter, value),
+        _ => return None,
+    };
+    Some(Line { letter, value, raw })
 }
 
 impl<'a> Iterator for Lines<'a> {
     type Item = Line<'a>;
 
     fn next(&mut self) -> Option<Line<'a>> {
-        self.next_checked(0)?.ok()
+        let (raw, content) = self.next_raw()?;
+        line_of(raw, content)
     }
 }

@@ -63,8 +63,10 @@ impl Exchange {
                 name: caller.name,
             },
         };
-        self.stack
-            .ask(Asker::Request(waiting), Question::Destination { dialled });
+        self.stack.ask(
+            Asker::Request(Box::new(waiting)),
+            Question::Destination { dialled },
+        );
     }
 
     /// The destination of a message is known.

@@ -170,7 +170,7 @@ impl Exchange {
             step: Step::Credentials,
         };
         self.stack
-            .ask(Asker::Request(waiting), Question::Device { user });
+            .ask(Asker::Request(Box::new(waiting)), Question::Device { user });
     }
 
     /// The shell has answered what a request waits for.

@@ -31,7 +31,7 @@ impl Exchange {
                     user: device.user.clone(),
                     change: Box::new(change),
                 };
-                self.stack.ask(Asker::Request(waiting), ask);
+                self.stack.ask(Asker::Request(Box::new(waiting)), ask);
             }
             Err(rejection) => self.refuse_register(place, request, &rejection),
         }

@@ -132,9 +132,13 @@ impl TurnThread {
             self.read_clocks();
             self.server.handle(self.now, Input::Elapsed);
             self.drain();
+            // First what the rest of the node has said: whoever is forgiven is heard with his next word.
+            if events.iter().any(|event| event.data.u64() == INBOX_TOKEN) {
+                self.take_inbox();
+            }
             for event in &events {
                 match event.data.u64() {
-                    INBOX_TOKEN => self.take_inbox(),
+                    INBOX_TOKEN => {}
                     token if token >= LISTENER_TOKEN => {
                         self.take_datagrams(token - LISTENER_TOKEN, &mut receive);
                     }
