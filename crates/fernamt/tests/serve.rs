@@ -207,7 +207,10 @@ fn two_phones_over_tls_hear_each_other_encrypted() {
     }
     // Over TLS the exchange insists.
     let call = format!("call *43 {} --encryption never", own("10"));
-    office.run(&call).ends_with(12).says("488");
+    office
+        .run(&call)
+        .ends_with(12)
+        .says("encrypted media are required");
     let line = format!("call *43 {} --seconds 0.5 --trace", own("10"));
     let said = office.run(&line).ends_with(0);
     assert!(said.out.contains("encrypted (SRTP, AES_CM_128"), "{said:?}");

@@ -9,6 +9,7 @@ use fernamt_sdp::{
     SessionDescription, SessionState, TransportAnswer, TransportDescription, TransportError,
 };
 use fernamt_sip::message::Message;
+use fernamt_sip::name_addr::Quoted;
 use fernamt_sip::transport::Flow;
 
 use super::keys::Keys;
@@ -37,6 +38,14 @@ pub(super) struct Session {
 pub(super) struct NoSession {
     pub(super) status: u16,
     pub(super) reason: String,
+}
+
+impl NoSession {
+    /// The same for the other side (RFC 3261 section 20.43).
+    pub(super) fn warning(&self) -> String {
+        const MISCELLANEOUS: u16 = 399;
+        format!("{MISCELLANEOUS} phone {}", Quoted(&self.reason))
+    }
 }
 
 impl Session {

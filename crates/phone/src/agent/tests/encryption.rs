@@ -313,6 +313,8 @@ fn a_call_that_insists_is_refused_by_a_phone_in_clear() {
                 panic!("{:?}", world.ended(0));
             };
             assert_eq!(refusal.status, 488);
+            let reason = world.ended(0).reason.as_deref().expect("a Warning");
+            assert!(reason.contains("encrypted media are"), "{reason}");
             continue;
         }
         world.command(1, Command::Answer);
