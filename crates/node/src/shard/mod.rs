@@ -1,4 +1,4 @@
-//! Shards: one thread per core that owns one exchange, its UDP sockets and its deadlines. A shard
+//! Shards: a thread for every two cores that owns one exchange, its UDP sockets and its deadlines. A shard
 //! moves values between the operating system and the exchange and decides nothing.
 
 mod inbox;
