@@ -268,8 +268,7 @@ fn half_a_tls_handshake_is_ended_and_others_are_served_meanwhile() {
         is_closed_within(&mut plain, SOON),
         "plain text on the TLS port is kept waiting"
     );
-    // The phone speaks in clear.
-    let anna = exchange.add_device_with("anna", &["--encryption", "offered"]);
+    let anna = exchange.add_device("anna");
     let by_tls = format!("{};transport=tls", exchange.tls());
     let options = ["--seconds", "1", "--insecure"];
     let story = Phone::call(&lab, &anna, &by_tls, "*43", &options).finish();
