@@ -121,6 +121,10 @@ pub(crate) struct Policy {
     pub(crate) keying: Keying,
     /// The signalling of the leg, which carries its keys or its fingerprints.
     pub(crate) signalling: Transport,
+    /// ICE is offered beside any kind of keys, as the party says that it speaks it.
+    pub(crate) ice: bool,
+    /// Keys in the description are offered with the profile of encrypted media and nothing less.
+    pub(crate) strict: bool,
 }
 
 impl Policy {
@@ -153,14 +157,25 @@ impl Policy {
             demand,
             keying,
             signalling,
+            ice: false,
+            strict: demand == Demand::Required || signalling.is_secure(),
         }
     }
 
-    /// The same when the party has refused what was offered first: without encryption.
-    pub(crate) const fn plainer(self) -> Policy {
-        Policy {
-            demand: Demand::Never,
-            ..self
+    /// What is offered next to a party that has refused an offer like this one; nothing where it
+    /// has to be encrypted, or was in clear. A phone that demands encryption refuses media that are
+    /// only perhaps encrypted (RFC 8643); one that has none refuses the profile.
+    pub(crate) fn after_refusal(self) -> Option<Policy> {
+        match self.demand {
+            Demand::Never | Demand::Required => None,
+            Demand::Offered if self.keying == Keying::Sdes && !self.strict => Some(Policy {
+                strict: true,
+                ..self
+            }),
+            Demand::Offered => Some(Policy {
+                demand: Demand::Never,
+                ..self
+            }),
         }
     }
 }
@@ -199,6 +214,42 @@ mod tests {
             Demand::Never
         );
         assert_eq!(said(Encryption::Never, Encryption::Required), Demand::Never);
+    }
+
+    #[test]
+    fn who_refuses_is_offered_encryption_alone_and_then_none() {
+        let of = |device, transport, signalling| {
+            Policy::of(Some((device, transport)), Encryption::Automatic, signalling)
+        };
+        let ladder = |first: Policy| {
+            core::iter::successors(Some(first), |policy| policy.after_refusal())
+                .map(|policy| (policy.demand, policy.strict))
+                .collect::<Vec<_>>()
+        };
+        let sdes = |device, signalling| ladder(of(device, MediaTransport::Sdes, signalling));
+        assert_eq!(
+            sdes(Encryption::Offered, Transport::Udp),
+            [
+                (Demand::Offered, false),
+                (Demand::Offered, true),
+                (Demand::Never, true)
+            ]
+        );
+        assert_eq!(
+            sdes(Encryption::Offered, Transport::Tls),
+            [(Demand::Offered, true), (Demand::Never, true)]
+        );
+        assert_eq!(
+            ladder(of(
+                Encryption::Offered,
+                MediaTransport::Dtls,
+                Transport::Udp
+            ))
+            .len(),
+            2
+        );
+        assert_eq!(sdes(Encryption::Required, Transport::Udp).len(), 1);
+        assert_eq!(sdes(Encryption::Never, Transport::Udp).len(), 1);
     }
 
     #[test]

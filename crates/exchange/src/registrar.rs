@@ -51,6 +51,8 @@ pub struct Binding {
     /// Where it came from: the address behind which the device can be reached, whatever its contact
     /// says.
     pub received: std::net::SocketAddr,
+    /// The phone says that it finds the way of its media by ICE: `+sip.ice` (RFC 5768).
+    pub ice: bool,
     /// The connection it came on; it does not outlive the process.
     #[serde(skip)]
     pub connection: Option<ConnectionId>,

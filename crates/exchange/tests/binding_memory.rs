@@ -62,6 +62,7 @@ fn change(number: u64) -> RegisterChange {
         transport: Transport::Tls,
         local: ([192, 0, 2, 1], 5061).into(),
         received: ([203, 0, 113, 77], 49_152).into(),
+        ice: true,
         connection: Some(ConnectionId(number)),
         nat: Default::default(),
     };

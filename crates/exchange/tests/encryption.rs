@@ -188,6 +188,61 @@ fn every_kind_of_phone_calls_every_other_kind() {
     }
 }
 
+/// The answer of a phone that has ICE, and neither keys nor one port for all.
+fn answer_with_ice() -> String {
+    Kind::Plain.offer("198.51.100.8", 5000)
+        + "a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\n\
+           a=candidate:1 1 udp 2130706431 198.51.100.8 5000 typ host\r\n\
+           a=candidate:1 2 udp 2130706430 198.51.100.8 5001 typ host\r\n"
+}
+
+#[test]
+fn a_phone_that_registers_with_ice_is_offered_it_beside_what_every_phone_has() {
+    let mut rig = Rig::with(config());
+    let (mut anna, mut bert) = phones(&mut rig, Transport::Udp, Transport::Udp);
+    bert.contact_params = ";+sip.ice";
+    bert.register(&mut rig);
+    let offer = Kind::Plain.offer("198.51.100.7", 4000);
+    anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
+    let invite = bert.expect(&mut rig, "INVITE");
+    let offered = body(&invite);
+    assert_eq!(profile_of(&offered), "RTP/AVP");
+    assert_eq!(offered.matches("a=crypto:").count(), 1, "{offered}");
+    for attribute in ["a=ice-ufrag:", "a=ice-pwd:"] {
+        assert_eq!(offered.matches(attribute).count(), 1, "{offered}");
+    }
+    let port = line(&offered, "m=audio ").unwrap().split(' ').next();
+    let candidate = line(&offered, "a=candidate:").unwrap();
+    assert_eq!(candidate.split(' ').nth(5), port, "it is the default, too");
+    assert_eq!(offered.matches("a=candidate:").count(), 2, "RTP and RTCP");
+    assert!(!offered.contains("a=rtcp-mux"), "{offered}");
+    assert!(invite.len() < 1_300, "{} bytes", invite.len());
+    bert.respond(&mut rig, &invite, "200 OK", "", &answer_with_ice());
+    bert.expect(&mut rig, "ACK");
+    let answered = body(&anna.expect(&mut rig, "SIP/2.0 200"));
+    assert!(!answered.contains("a=ice"), "{answered}");
+    let (caller, callee) = sides(&rig);
+    assert!(caller.ice.is_none());
+    assert_eq!(callee.ice.map(|ice| ice.candidates.len()), Some(2));
+    assert_ne!(callee.rtcp, Some(callee.rtp));
+}
+
+#[test]
+fn a_phone_with_ice_that_refuses_keys_is_offered_ice_again() {
+    let mut rig = Rig::with(config());
+    let (mut anna, mut bert) = phones(&mut rig, Transport::Udp, Transport::Udp);
+    bert.contact_params = ";+sip.ice";
+    bert.register(&mut rig);
+    let offer = Kind::Plain.offer("198.51.100.7", 4000);
+    anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
+    let first = bert.expect(&mut rig, "INVITE");
+    bert.respond(&mut rig, &first, "488 Not Acceptable Here", "", "");
+    bert.expect(&mut rig, "ACK");
+    let second = body(&bert.expect(&mut rig, "INVITE"));
+    assert_eq!(profile_of(&second), "RTP/SAVP");
+    assert!(second.contains("a=ice-ufrag:"), "{second}");
+}
+
 #[test]
 fn a_plain_phone_that_is_offered_keys_may_pass_them_over() {
     let mut rig = Rig::with(config());
@@ -232,33 +287,67 @@ fn a_caller_on_encrypted_signalling_without_encryption_is_told_why_there_is_no_c
 }
 
 #[test]
-fn a_device_that_may_go_without_is_offered_clear_media_when_it_refuses_and_only_once() {
-    for (transport, encryption, refusal) in [
-        (Transport::Udp, "offered", "488 Not Acceptable Here"),
-        (Transport::Tls, "offered", "415 Unsupported Media Type"),
-        (Transport::Ws, "automatic", "606 Not Acceptable"),
+fn a_device_that_may_go_without_is_offered_clear_media_last_when_it_refuses() {
+    for (transport, encryption, refusal, profiles) in [
+        (
+            Transport::Udp,
+            "offered",
+            "488 Not Acceptable Here",
+            &["RTP/AVP", "RTP/SAVP", "RTP/AVP"][..],
+        ),
+        (
+            Transport::Tls,
+            "offered",
+            "415 Unsupported Media Type",
+            &["RTP/SAVP", "RTP/AVP"],
+        ),
+        (
+            Transport::Ws,
+            "automatic",
+            "606 Not Acceptable",
+            &["UDP/TLS/RTP/SAVPF", "RTP/AVP"],
+        ),
     ] {
         let mut rig = Rig::with(config());
         rig.wish("bert", encryption, "automatic");
         let (mut anna, bert) = phones(&mut rig, Transport::Udp, transport);
         let offer = Kind::Plain.offer("198.51.100.7", 4000);
         anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
-        let first = bert.expect(&mut rig, "INVITE");
-        bert.respond(&mut rig, &first, refusal, "", "");
-        bert.expect(&mut rig, "ACK");
-        let second = bert.expect(&mut rig, "INVITE");
-        assert_eq!(header(&first, Name::CallId), header(&second, Name::CallId));
-        assert_ne!(header(&first, Name::CSeq), header(&second, Name::CSeq));
-        assert_eq!(profile_of(&body(&second)), "RTP/AVP");
-        assert!(!body(&second).contains("a=crypto"), "{second}");
-        bert.respond(&mut rig, &second, "488 Not Acceptable Here", "", "");
-        bert.expect(&mut rig, "ACK");
-        anna.expect(&mut rig, "SIP/2.0 488");
+        let mut numbers = HashSet::new();
+        for (number, profile) in (1..).zip(profiles) {
+            let invite = bert.expect(&mut rig, "INVITE");
+            assert_eq!(profile_of(&body(&invite)), *profile, "{invite}");
+            let has_keys = body(&invite).contains("a=crypto") || profile.contains("TLS");
+            assert_eq!(has_keys, number < profiles.len(), "{invite}");
+            assert!(numbers.insert(header(&invite, Name::CSeq).to_owned()));
+            bert.respond(&mut rig, &invite, refusal, "", "");
+            bert.expect(&mut rig, "ACK");
+        }
+        anna.expect(&mut rig, &format!("SIP/2.0 {}", &refusal[..3]));
         bert.expect_nothing(&mut rig);
         let (_, journal) = rig.records.pop().unwrap();
         assert!(words(&journal).contains("refuses the encrypted offer"));
         assert!(rig.open_ports.is_empty());
     }
+}
+
+#[test]
+fn a_phone_that_demands_encryption_refuses_what_is_only_perhaps_encrypted_and_gets_it() {
+    let mut rig = Rig::with(config());
+    let (mut anna, bert) = phones(&mut rig, Transport::Udp, Transport::Udp);
+    let offer = Kind::Plain.offer("198.51.100.7", 4000);
+    anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
+    let perhaps = bert.expect(&mut rig, "INVITE");
+    bert.respond(&mut rig, &perhaps, "488 Not Acceptable Here", "", "");
+    bert.expect(&mut rig, "ACK");
+    let only = bert.expect(&mut rig, "INVITE");
+    let taken = answer(&body(&only), "198.51.100.8", 5000, true);
+    bert.respond(&mut rig, &only, "200 OK", "", &taken);
+    bert.expect(&mut rig, "ACK");
+    anna.expect(&mut rig, "SIP/2.0 200");
+    let (caller, callee) = sides(&rig);
+    check_protection(Kind::Plain, &caller, KEY);
+    check_protection(Kind::Sdes, &callee, OTHER_KEY);
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(crate) enum Exit {
     CallUnknown = 10,
     /// `call`: user name or password refused.
     CallCredentials = 11,
-    /// `call`: the two sides have no codec in common, or the offer was refused.
+    /// `call`: the two sides have no codec or no encryption in common, or the offer was refused.
     CallNotAcceptable = 12,
     /// `call`: the server could not be reached (network, name, TLS).
     CallUnreachable = 13,

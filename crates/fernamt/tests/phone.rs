@@ -102,6 +102,34 @@ fn a_call_over_tcp_is_like_one_over_udp() {
 }
 
 #[test]
+fn two_phones_encrypt_unless_one_of_them_is_told_not_to() {
+    let suite = "AES_CM_128_HMAC_SHA1_80";
+    for (answer, call, encrypted) in [
+        ("", "", true),
+        ("--encryption required", "--encryption required", true),
+        ("--encryption never", "", false),
+    ] {
+        let (answered, called) = pair(
+            &format!("{answer} --json"),
+            &format!("call sip:x@127.0.0.1:PORT {call} --tone 700 --seconds 1 --json"),
+        );
+        let (answered, called) = (answered.ends_with(0).json(), called.ends_with(0).json());
+        for said in [&answered, &called] {
+            assert_eq!(said["encrypted"], encrypted, "{said}");
+            assert_eq!(said["crypto_suite"].as_str(), encrypted.then_some(suite));
+            assert_eq!(said["packets_unauthentic"], 0);
+        }
+        let tone = answered["tone"]["frequency_hz"].as_f64().expect("a tone");
+        assert!((tone - 700.0).abs() < 3.0, "{answered}");
+    }
+    let (_, called) = pair(
+        "--encryption required --wait 3",
+        "call sip:x@127.0.0.1:PORT --encryption never",
+    );
+    called.ends_with(12).says("no encryption in common");
+}
+
+#[test]
 fn busy_declined_and_no_codec_have_their_exit_codes() {
     let (answered, called) = pair("--reject 486", "call sip:x@127.0.0.1:PORT");
     called.ends_with(17).says("busy");

@@ -165,11 +165,8 @@ fn the_echo_number_plays_back_and_calls_that_go_nowhere_say_why() {
 #[test]
 fn tls_is_refused_without_trust_and_the_remedy_is_told() {
     let office = Office::new();
-    // `fernamt call` speaks in clear, which a device on encrypted signalling must be allowed to.
-    let add = "device add 10 --password x1 --encryption offered";
-    office.run(add).ends_with(0);
-    let exchange = office.serve("");
-    let password = "x1";
+    let exchange = office.serve("--first-devices 1");
+    let password = exchange.password("10");
     let server = format!("127.0.0.1:{};transport=tls", exchange.port + 1);
     let line = format!("call *43 --as 10 --password {password} --server {server} --seconds 0.5");
     office.run(&line).ends_with(13).says("--insecure");
@@ -181,6 +178,44 @@ fn tls_is_refused_without_trust_and_the_remedy_is_told() {
     let server = format!("127.0.0.1:{};transport=tcp", exchange.port);
     let line = format!("call *43 --as 10 --password {password} --server {server} --seconds 0.5");
     office.run(&line).ends_with(0);
+    exchange.stop();
+}
+
+#[test]
+fn two_phones_over_tls_hear_each_other_encrypted() {
+    let office = Office::new();
+    let exchange = office.serve("--first-devices 2");
+    let server = format!("127.0.0.1:{};transport=tls", exchange.port + 1);
+    let own = |user: &str| {
+        let password = exchange.password(user);
+        format!("--as {user} --password {password} --server {server} --insecure")
+    };
+    let waiting = office.start(&format!("call --answer {} --tone 440 --json", own("11")));
+    wait_until("a registration", || {
+        let listed = office.run("registrations --json").json();
+        listed.as_array().is_some_and(|all| !all.is_empty())
+    });
+    let line = format!("call 11 {} --tone 700 --seconds 3", own("10"));
+    let called = office.run(&format!("{line} --json")).ends_with(0).json();
+    let answered = waiting.end().ends_with(0).json();
+    for (said, hertz) in [(&called, 440.0), (&answered, 700.0)] {
+        let tone = said["tone"]["frequency_hz"].as_f64().expect("a tone");
+        assert!((tone - hertz).abs() < 3.0, "{said}");
+        assert_eq!(said["encrypted"], true);
+        assert_eq!(said["crypto_suite"], "AES_CM_128_HMAC_SHA1_80");
+        assert_eq!(said["packets_unauthentic"], 0);
+    }
+    // Over TLS the exchange insists.
+    let call = format!("call *43 {} --encryption never", own("10"));
+    office
+        .run(&call)
+        .ends_with(12)
+        .says("encrypted media are required");
+    let line = format!("call *43 {} --seconds 0.5 --trace", own("10"));
+    let said = office.run(&line).ends_with(0);
+    assert!(said.out.contains("encrypted (SRTP, AES_CM_128"), "{said:?}");
+    assert!(said.err.contains("a=crypto: (left out)"), "{said:?}");
+    assert!(!said.err.contains("inline:"), "{said:?}");
     exchange.stop();
 }
 

@@ -87,6 +87,20 @@ impl Browser {
     /// When it does not start.
     #[track_caller]
     pub fn start(lab: &Lab, tone_hz: u16, exchange: Option<&Exchange<'_>>) -> Browser {
+        Browser::start_behind(lab, &[], tone_hz, exchange)
+    }
+
+    /// The same with words before the command, for example `ip netns exec NAME`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    pub fn start_behind(
+        lab: &Lab,
+        prefix: &[String],
+        tone_hz: u16,
+        exchange: Option<&Exchange<'_>>,
+    ) -> Browser {
         let name = lab.unique("chromium");
         let home = lab.make_folder(&name);
         let page = scripts::write(&home);
@@ -104,8 +118,9 @@ impl Browser {
             let key = key_digest(lab, &exchange.certificate());
             flags.push(format!("--ignore-certificate-errors-spki-list={key}"));
         }
-        let mut command = Command::new(CHROMIUM.0);
-        command.args(flags).env("HOME", &home);
+        let words = [prefix, &[CHROMIUM.0.to_owned()], &flags].concat();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).env("HOME", &home);
         let tools = DevTools::start(lab, &name, &command, START_TIME);
         Browser { tools, page }
     }

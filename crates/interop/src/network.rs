@@ -217,15 +217,19 @@ fn forward(router: &str) -> Result<(), String> {
 /// Every inner address and port gets a port of the router that is not its own, and another one for
 /// every place that it sends to.
 fn translate(router: &str) -> Result<(), String> {
-    let rule =
-        "-t nat -A POSTROUTING -o wan -p udp -j MASQUERADE --to-ports 40000-50000 --random-fully";
-    let iptables = format!("ip netns exec {router} iptables {rule}");
+    let iptables = ["udp", "tcp"].map(|protocol| {
+        format!(
+            "ip netns exec {router} iptables -t nat -A POSTROUTING -o wan -p {protocol} \
+             -j MASQUERADE --to-ports 40000-50000 --random-fully"
+        )
+    });
     let nft = format!(
         "ip netns exec {router} nft 'add table ip nat; \
              add chain ip nat out {{ type nat hook postrouting priority 100; }}; \
-             add rule ip nat out oifname \"wan\" meta l4proto udp masquerade to :40000-50000 random,fully-random'"
+             add rule ip nat out oifname \"wan\" meta l4proto {{ tcp, udp }} \
+             masquerade to :40000-50000 random,fully-random'"
     );
-    system(&nft).or_else(|_| system(&iptables))
+    system(&nft).or_else(|_| iptables.iter().try_for_each(|rule| system(rule)))
 }
 
 impl Drop for Nat {

@@ -160,6 +160,7 @@ mod tests {
             transport: Transport::Udp,
             local: address,
             received: address,
+            ice: false,
             connection: None,
             nat: Default::default(),
         };

@@ -128,6 +128,11 @@ impl RunningNode {
             tracing::error!(%error, "the journal of calls was not moved; the next start does it");
         }
         let _ = std::fs::remove_file(running.folder.join(crate::control::SOCKET_NAME));
+        let records = running.records.clone();
+        let closed = async { tokio::time::timeout(RUNTIME_END, records.close()).await };
+        if parts.runtime.block_on(closed).is_err() {
+            tracing::warn!("the records are still in use; the next start finds all of them");
+        }
         parts.runtime.shutdown_timeout(RUNTIME_END);
         tracing::info!("ended");
     }

@@ -1,10 +1,9 @@
 //! Reading a message takes nothing from the heap: every allocation is counted.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#![allow(unsafe_code, reason = "an allocator can be counted in no other way")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counting;
 
+use counting::allocations;
 use fernamt_sip::builder::{RequestBuilder, ResponseBuilder};
 use fernamt_sip::message::{Message, Method, Name};
 use fernamt_sip::stream::{Frame, Framer};
@@ -12,40 +11,6 @@ use fernamt_sip::transport::Transport;
 use fernamt_sip::validate::check_request;
 
 const INVITE: &[u8] = include_bytes!("messages/invite-1k.sip");
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the allocator of the system unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller keeps the promises of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the promises of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations(work: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.with(Cell::get);
-    work();
-    ALLOCATIONS.with(Cell::get) - before
-}
-
-#[test]
-fn the_counter_counts() {
-    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
-}
 
 #[test]
 fn reading_an_invite_of_1_kb_allocates_nothing() {

@@ -295,6 +295,7 @@ fn bindings_from(user: u64, seconds: i64, port: u16) -> BindingsOf {
         transport: Transport::Udp,
         local: "192.0.2.1:5060".parse().unwrap(),
         received: (std::net::Ipv4Addr::new(192, 0, 2, 17), port).into(),
+        ice: false,
         connection: None,
         nat: Default::default(),
     };

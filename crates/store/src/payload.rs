@@ -1,10 +1,17 @@
 //! The stored forms of values: a version byte and postcard. In which files they stand is not known
 //! here.
 
+mod first_binding;
+
+use std::sync::Arc;
+
 use fernamt_exchange::journal::{Entry, Journal};
 use fernamt_exchange::packed;
+use fernamt_exchange::registrar::Binding;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use first_binding::FirstBinding;
 
 /// The version that is written. A change of a stored type makes a new one, and the old one stays
 /// readable.
@@ -13,6 +20,9 @@ const VERSION: u8 = 1;
 /// The version of the course of a call that is written: a journal as it was in the call. In version 1
 /// it was a list of entries.
 const COURSE_VERSION: u8 = 2;
+
+/// The version of bindings that is written. Version 1 knew nothing of ICE.
+const BINDINGS_VERSION: u8 = 2;
 
 /// Why bytes are not a stored value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,10 +76,34 @@ pub(crate) fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>, Undecodable> {
     }
 }
 
+/// Puts the bindings of a device behind what is in the buffer.
+///
+/// # Errors
+/// As [`encode`].
+pub(crate) fn encode_bindings(
+    bindings: &[Arc<Binding>],
+    buffer: &mut Vec<u8>,
+) -> Result<(), postcard::Error> {
+    buffer.push(BINDINGS_VERSION);
+    packed::append(bindings, buffer)
+}
+
+/// Reads the bindings of a device.
+pub(crate) fn decode_bindings(bytes: &[u8]) -> Result<Vec<Arc<Binding>>, Undecodable> {
+    match bytes.split_first() {
+        Some((&BINDINGS_VERSION, bytes)) => Ok(postcard::from_bytes(bytes)?),
+        _ => {
+            let first: Vec<FirstBinding> = decode(bytes)?;
+            Ok(first.into_iter().map(Binding::from).map(Arc::new).collect())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{course, entries};
+    use crate::samples::{at, course, entries};
+    use fernamt_sip::transport::Transport;
 
     #[test]
     fn the_course_of_a_call_is_read_in_both_versions() {
@@ -81,6 +115,39 @@ mod tests {
         encode_course(&course(), &mut new).unwrap();
         assert_eq!(new[0], 2);
         assert_eq!(decode_entries(&new), Ok(entries()));
+    }
+
+    #[test]
+    fn bindings_are_read_in_both_versions() {
+        let binding = Binding {
+            contact: "sip:anna@192.0.2.7".into(),
+            q: 1000,
+            expires: at(3_600),
+            call_id: "id@phone".into(),
+            cseq: 1,
+            instance: Some("urn:uuid:1".into()),
+            reg_id: 1,
+            path: vec!["<sip:edge.example.com;lr>".into()],
+            user_agent: None,
+            transport: Transport::Udp,
+            local: "192.0.2.1:5060".parse().unwrap(),
+            received: "192.0.2.7:5060".parse().unwrap(),
+            ice: true,
+            connection: None,
+            nat: Default::default(),
+        };
+        let mut old = Vec::new();
+        encode(&[FirstBinding::of(&binding)].as_slice(), &mut old).unwrap();
+        let without = Binding {
+            ice: false,
+            ..binding.clone()
+        };
+        assert_eq!(decode_bindings(&old), Ok(vec![Arc::new(without)]));
+        let mut new = Vec::new();
+        let bindings = [Arc::new(binding)];
+        encode_bindings(&bindings, &mut new).unwrap();
+        assert_eq!(new[0], BINDINGS_VERSION);
+        assert_eq!(decode_bindings(&new), Ok(bindings.to_vec()));
     }
 
     #[test]

@@ -59,6 +59,12 @@ impl Records {
             .map(|database| Records { database })
     }
 
+    /// Closes all connections, and waits for those that are in use. When nobody else has one, all is
+    /// in the one file then. Nothing can be asked afterwards.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+
     /// Looks for damage: all of a small database, of a large one the tables without which nothing
     /// works.
     ///

@@ -4,38 +4,14 @@
     clippy::indexing_slicing,
     reason = "helpers of tests"
 )]
-#![allow(unsafe_code, reason = "an allocator can be counted in no other way")]
 
+#[path = "../../sip/tests/counting/mod.rs"]
+mod counting;
 mod desk;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use counting::allocations;
 use desk::{Desk, address, flow};
 use fernamt_stun::server::Input;
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the allocator of the system unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller keeps the promises of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the promises of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn a_relayed_packet_takes_nothing_from_the_heap() {
@@ -77,9 +53,10 @@ fn a_relayed_packet_takes_nothing_from_the_heap() {
     };
     // The buffers find their size.
     assert_eq!(sent_by(&mut desk), 3);
-    let before = ALLOCATIONS.with(Cell::get);
-    for _ in 0..1000 {
-        assert_eq!(sent_by(&mut desk), 3);
-    }
-    assert_eq!(ALLOCATIONS.with(Cell::get), before);
+    let count = allocations(|| {
+        for _ in 0..1000 {
+            assert_eq!(sent_by(&mut desk), 3);
+        }
+    });
+    assert_eq!(count, 0);
 }

@@ -96,6 +96,8 @@ struct Leg {
     user: Option<Box<str>>,
     /// What the record of its device says of its media; nothing after a restart.
     wishes: Option<(Encryption, MediaTransport)>,
+    /// Whether it is offered ICE, whatever else it is offered.
+    ice: bool,
     over: bool,
 }
 
@@ -192,6 +194,7 @@ impl Call {
                 role: LegRole::Caller,
                 user,
                 wishes,
+                ice: false,
                 over: false,
             }],
             stage: Stage::Locating,
@@ -262,7 +265,7 @@ impl Call {
             LegEvent::Progress(progress) => self.progressed(stack, leg, progress),
             LegEvent::Answered { description } => self.picked_up(stack, leg, description),
             LegEvent::Rejected(rejection) => self.leg_rejected(stack, leg, rejection),
-            LegEvent::DescriptionRefused { status } => self.offer_plainer(stack, leg, status),
+            LegEvent::DescriptionRefused { status } => self.offer_otherwise(stack, leg, status),
             LegEvent::Redirected { contacts } => self.leg_redirected(stack, leg, contacts),
             LegEvent::Offered { description } => self.offered(stack, leg, description),
             LegEvent::OfferAnswered { description } => self.offer_answered(stack, leg, description),

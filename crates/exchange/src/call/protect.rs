@@ -104,28 +104,33 @@ impl Call {
         }
     }
 
-    /// Whether a party that refuses an encrypted offer is made another one.
-    pub(super) fn may_be_plainer(&self, side: Side) -> bool {
+    /// Whether a party that refuses the offer that it is made now is made another one.
+    pub(super) fn has_another_offer(&self, side: Side) -> bool {
         let policy = self.bridge.policy(side);
-        policy.is_some_and(|policy| policy.demand == Demand::Offered)
+        policy.is_some_and(|policy| policy.after_refusal().is_some())
     }
 
-    /// A called party does not take the offer as it is protected: it is offered the media in clear,
-    /// once.
-    pub(super) fn offer_plainer(&mut self, stack: &mut Stack, leg: u8, status: u16) {
-        let why = format!(
-            "The device refuses the encrypted offer ({status}): it is offered clear media."
-        );
-        self.decided(stack, &why);
+    /// A called party does not take the offer as it is protected: it is made the next one.
+    pub(super) fn offer_otherwise(&mut self, stack: &mut Stack, leg: u8, status: u16) {
         let side = self.side_of_leg(leg);
-        self.bridge.be_plainer(side);
+        let Some(policy) = self.bridge.offer_otherwise(side) else {
+            return;
+        };
+        let instead = match policy.demand {
+            Demand::Never => "clear media",
+            Demand::Offered | Demand::Required => "encrypted media only",
+        };
+        let why =
+            format!("The device refuses the encrypted offer ({status}): it is offered {instead}.");
+        self.decided(stack, &why);
+        let another = self.has_another_offer(side);
         let offer = self.legs.first().and_then(|caller| caller.sip.offer());
         let description =
             offer.and_then(|offer| self.bridge.write_offer(stack, Side::Caller, side, &offer));
         if let Some(found) = self.legs.get_mut(usize::from(leg)) {
             found
                 .sip
-                .invite_again(stack, &mut self.journal, description);
+                .invite_again(stack, &mut self.journal, description, another);
         }
     }
 

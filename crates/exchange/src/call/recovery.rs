@@ -149,6 +149,7 @@ fn resume(
             role: leg.role,
             user: leg.user,
             wishes: None,
+            ice: false,
             over: false,
         });
     }

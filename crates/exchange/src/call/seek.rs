@@ -216,6 +216,7 @@ impl Call {
         }
         let leg = u8::try_from(self.legs.len()).ok()?;
         let user = self.callee.clone();
+        let ice = destination.ice;
         let sip = SipLeg::outgoing(stack, self.leg_id(leg), self.shard_key, destination);
         let name = user.as_deref().unwrap_or("?");
         self.journal
@@ -225,6 +226,7 @@ impl Call {
             role: LegRole::Callee,
             user,
             wishes,
+            ice,
             over: false,
         });
         if let Stage::Seeking(seeking) = &mut self.stage {
@@ -269,7 +271,7 @@ impl Call {
             let side = self.make_callee_side(stack, leg);
             let description =
                 offer.and_then(|offer| self.bridge.write_offer(stack, Side::Caller, side, offer));
-            let plainer = offer.is_some() && self.may_be_plainer(side);
+            let another_offer = offer.is_some() && self.has_another_offer(side);
             let invitation = Invitation {
                 caller_number: &self.caller.number,
                 caller_name: self.caller.name.as_deref(),
@@ -280,7 +282,7 @@ impl Call {
                     .map_or(70, |caller| caller.sip.hops_left()),
                 reliable_progress: alone && caller_takes_reliable,
                 encryption: self.encryption_for_callee(),
-                plainer,
+                another_offer,
             };
             if let Some(found) = self.legs.get_mut(usize::from(leg)) {
                 found.sip.invite(stack, &mut self.journal, invitation);
@@ -445,7 +447,10 @@ impl Call {
             return Side::Callee(leg);
         };
         let (flow, wishes) = (found.sip.flow(), found.wishes);
-        let policy = Policy::of(wishes, stack.config.encryption, flow.transport);
+        let policy = Policy {
+            ice: found.ice,
+            ..Policy::of(wishes, stack.config.encryption, flow.transport)
+        };
         self.bridge.callee_side(stack, leg, &flow, policy)
     }
 

@@ -231,6 +231,7 @@ impl Request<'_, '_> {
             transport: self.flow.transport,
             local: self.flow.local,
             received: self.flow.remote,
+            ice: has_ice(contact),
             connection: self.flow.connection,
             nat: self.nat(uri.as_str()),
         };
@@ -324,6 +325,15 @@ impl Request<'_, '_> {
         }
         Ok(wanted.min(maximum.max(minimum)))
     }
+}
+
+/// A feature tag that is true is written without a value, or says so (RFC 3840 section 9).
+fn has_ice(contact: &NameAddr<'_>) -> bool {
+    let tag = contact.params().find("+sip.ice");
+    tag.is_some_and(|tag| match tag.unquoted() {
+        None => true,
+        Some(value) => value.is_empty() || value.eq_ignore_ascii_case("true"),
+    })
 }
 
 /// `+sip.instance="<urn:uuid:…>"` without quotes and brackets.

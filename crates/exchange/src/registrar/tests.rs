@@ -24,6 +24,7 @@ fn binding(contact: &str) -> Binding {
         transport: Transport::Udp,
         local: "192.0.2.1:5060".parse().unwrap(),
         received: "198.51.100.1:5060".parse().unwrap(),
+        ice: false,
         connection: None,
         nat: Default::default(),
     }

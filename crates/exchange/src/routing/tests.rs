@@ -50,6 +50,7 @@ fn binding(address: &str, q: u16) -> Arc<Binding> {
         transport: Transport::Udp,
         local: "192.0.2.1:5060".parse().unwrap(),
         received: address.parse().unwrap(),
+        ice: false,
         connection: None,
         nat: Default::default(),
     })

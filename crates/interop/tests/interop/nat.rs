@@ -1,6 +1,7 @@
 //! Phones behind a router that translates addresses, with and without ICE.
 
 use fernamt_interop::baresip::{self, BARESIP, Baresip};
+use fernamt_interop::browser::{Browser, lab_with};
 use fernamt_interop::exchange::{Account, Exchange, Setup};
 use fernamt_interop::lab::{Lab, skip};
 use fernamt_interop::network::{EXCHANGE, INSIDE, Nat, OUTSIDE, ROUTER, prefix};
@@ -25,37 +26,28 @@ const KEYS_ARE_THERE: &str = "DTLS-SRTP complete";
 struct Way {
     /// Finds its way by ICE.
     ice: bool,
-    /// As a browser does: keys from DTLS and one port, beside ICE.
-    webrtc: bool,
+    /// RTP and RTCP share a port.
+    mux: bool,
 }
 
 const PLAIN: Way = Way {
     ice: false,
-    webrtc: false,
+    mux: false,
 };
 const ICE: Way = Way {
     ice: true,
-    webrtc: false,
+    mux: false,
 };
-const WEBRTC: Way = Way {
+const ICE_ON_ONE_PORT: Way = Way {
     ice: true,
-    webrtc: true,
+    mux: true,
 };
 
 impl Way {
-    fn device(self) -> &'static [&'static str] {
-        if self.webrtc {
-            &["--media-transport", "webrtc"]
-        } else {
-            &[]
-        }
-    }
-
     fn apply(self, setup: baresip::Setup) -> baresip::Setup {
         baresip::Setup {
             nat: self.ice.then_some("ice"),
-            encryption: self.webrtc.then_some("dtls_srtp"),
-            mux: self.webrtc,
+            mux: self.mux,
             ..setup
         }
     }
@@ -139,8 +131,7 @@ fn call_through_nat(inside_calls: bool, way_inside: Way, way_outside: Way) {
     let Some((nat, exchange)) = street(&lab) else {
         return;
     };
-    let ines = exchange.add_device_with("ines", way_inside.device());
-    let otto = exchange.add_device_with("otto", way_outside.device());
+    let (ines, otto) = (exchange.add_device("ines"), exchange.add_device("otto"));
     let mut inside = phone_inside(&lab, &nat, &exchange, &ines, way_inside);
     let mut outside = phone_outside(&lab, &nat, &exchange, &otto, way_outside);
     let (calling, whom) = if inside_calls {
@@ -150,13 +141,8 @@ fn call_through_nat(inside_calls: bool, way_inside: Way, way_outside: Way) {
     };
     calling.dial(whom);
     calling.wait_event("CALL_ESTABLISHED");
-    for (phone, way, calls) in [
-        (&inside, way_inside, inside_calls),
-        (&outside, way_outside, !inside_calls),
-    ] {
-        // The exchange checks the way to a phone that calls with ICE, and to one of which it knows
-        // that it wants that.
-        if way.ice && (calls || way.webrtc) {
+    for (phone, way) in [(&inside, way_inside), (&outside, way_outside)] {
+        if way.ice {
             until_true("connectivity checks to succeed", SOON, || {
                 phone.said().contains(ICE_IS_DONE)
             });
@@ -209,13 +195,13 @@ fn a_baresip_with_ice_calls_one_with_ice_behind_nat() {
 }
 
 #[test]
-fn a_baresip_with_ice_and_dtls_behind_nat_calls_one_without() {
-    call_through_nat(true, WEBRTC, PLAIN);
+fn a_baresip_with_ice_on_one_port_behind_nat_calls_one_without() {
+    call_through_nat(true, ICE_ON_ONE_PORT, PLAIN);
 }
 
 #[test]
-fn a_baresip_with_ice_and_dtls_behind_nat_is_called_by_one_without() {
-    call_through_nat(false, WEBRTC, PLAIN);
+fn a_baresip_with_ice_on_one_port_behind_nat_is_called_by_one_without() {
+    call_through_nat(false, ICE_ON_ONE_PORT, PLAIN);
 }
 
 #[test]
@@ -238,4 +224,44 @@ fn a_baresip_with_ice_behind_nat_hears_its_echo() {
     exchange.wait_records(1);
     phone.quit_and(|heard| heard.assert_tone(INSIDE_HZ, HEARD_SECONDS));
     exchange.finish();
+}
+
+/// A call between a browser behind the router and a baresip outside.
+fn browser_through_nat(browser_calls: bool) {
+    let Some(lab) = lab_with(&[BARESIP]) else {
+        return;
+    };
+    let Some((nat, exchange)) = street(&lab) else {
+        return;
+    };
+    let (wanda, otto) = (exchange.add_device("wanda"), exchange.add_device("otto"));
+    let mut outside = phone_outside(&lab, &nat, &exchange, &otto, PLAIN);
+    let browser = Browser::start_behind(&lab, &prefix(&nat.inside), INSIDE_HZ, Some(&exchange));
+    let page = browser.open();
+    page.register(&exchange, &wanda);
+    if browser_calls {
+        page.call("otto", false);
+    } else {
+        outside.dial("wanda");
+    }
+    page.wait_for("confirmed");
+    outside.wait_event("CALL_ESTABLISHED");
+    page.wait_for_tone(OUTSIDE_HZ, HEARD_SECONDS);
+    page.heard().assert_tone(OUTSIDE_HZ, HEARD_SECONDS);
+    page.hang_up();
+    outside.wait_event("CALL_CLOSED");
+    assert_eq!(exchange.wait_records(1)[0].cause, 16);
+    outside.quit_and(|heard| heard.assert_tone(INSIDE_HZ, HEARD_SECONDS));
+    browser.quit();
+    exchange.finish();
+}
+
+#[test]
+fn a_browser_behind_nat_calls_a_phone_outside() {
+    browser_through_nat(true);
+}
+
+#[test]
+fn a_browser_behind_nat_is_called_from_outside() {
+    browser_through_nat(false);
 }

@@ -2,6 +2,7 @@
 //! DTLS, and talk to phones that know nothing of it. A listener on the wire understands nothing.
 
 use fernamt_interop::baresip::{self, BARESIP, Baresip};
+use fernamt_interop::browser::{Browser, lab_with};
 use fernamt_interop::capture::{Capture, Listener, TCPDUMP};
 use fernamt_interop::exchange::{Account, Exchange};
 use fernamt_interop::lab::Lab;
@@ -25,8 +26,6 @@ struct Way {
     encryption: &'static str,
     /// What carries its signalling.
     transport: &'static str,
-    /// Whether RTP and RTCP share a port.
-    mux: bool,
     /// What its record says, beyond the default.
     device: &'static [&'static str],
     /// What baresip says when it encrypts.
@@ -37,7 +36,6 @@ struct Way {
 const SDES: Way = Way {
     encryption: "srtp",
     transport: "udp",
-    mux: false,
     device: &[],
     proof: "SRTP is Enabled",
 };
@@ -49,18 +47,6 @@ const SDES_BY_TLS: Way = Way {
     ..SDES
 };
 
-/// Keys from a handshake, with two ports.
-const DTLS: Way = Way {
-    encryption: "dtls_srtp",
-    transport: "tls",
-    mux: false,
-    device: &["--media-transport", "dtls"],
-    proof: "DTLS-SRTP complete",
-};
-
-/// The same with one port.
-const DTLS_ON_ONE_PORT: Way = Way { mux: true, ..DTLS };
-
 impl Way {
     fn phone(&self, lab: &Lab, exchange: &Exchange<'_>, account: &Account) -> Baresip {
         let server = match self.transport {
@@ -70,7 +56,6 @@ impl Way {
         let setup = baresip::Setup {
             encryption: Some(self.encryption),
             transport: self.transport,
-            mux: self.mux,
             authority: (self.transport == "tls").then(|| exchange.certificate()),
             ..baresip::Setup::new(account, server, SECRET_HZ)
         };
@@ -173,53 +158,52 @@ fn a_baresip_that_demands_sdes_hears_its_echo() {
     echo_with(&SDES_BY_TLS);
 }
 
-#[test]
-fn a_baresip_with_dtls_calls_one_without_encryption() {
-    call_with(&DTLS, true);
+/// A browser, whose keys come from a handshake, and a baresip that demands keys in the session
+/// description talk through the exchange.
+fn talk_of_browser_and_baresip(lab: &Lab, exchange: &Exchange<'_>, browser_calls: bool) {
+    let sara = exchange.add_device_with("sara", SDES_BY_TLS.device);
+    let wanda = exchange.add_device("wanda");
+    let browser = Browser::start(lab, SECRET_HZ, Some(exchange));
+    let page = browser.open();
+    page.register(exchange, &wanda);
+    let mut baresip = SDES_BY_TLS.phone(lab, exchange, &sara);
+    if browser_calls {
+        page.call("sara", false);
+    } else {
+        baresip.dial("wanda");
+    }
+    page.wait_for("confirmed");
+    baresip.wait_event(ENCRYPTED);
+    page.wait_for_tone(SECRET_HZ, HEARD_SECONDS);
+    talk(exchange);
+    page.heard().assert_tone(SECRET_HZ, HEARD_SECONDS);
+    let figures = page.figures();
+    assert_eq!(figures["dtls"], "connected", "{figures}");
+    page.hang_up();
+    baresip.wait_event("CALL_CLOSED");
+    exchange.wait_records(1);
+    SDES_BY_TLS.assert_used_by(&baresip);
+    baresip.quit_and(|heard| heard.assert_tone(SECRET_HZ, HEARD_SECONDS));
+    browser.quit();
 }
 
-#[test]
-fn a_baresip_with_dtls_is_called_by_one_without_encryption() {
-    call_with(&DTLS, false);
-}
-
-#[test]
-fn a_baresip_with_dtls_hears_its_echo() {
-    echo_with(&DTLS);
-}
-
-#[test]
-fn a_baresip_with_dtls_on_one_port_calls_one_without_encryption() {
-    call_with(&DTLS_ON_ONE_PORT, true);
-}
-
-#[test]
-fn a_baresip_with_dtls_on_one_port_is_called_by_one_without_encryption() {
-    call_with(&DTLS_ON_ONE_PORT, false);
-}
-
-#[test]
-fn a_baresip_with_sdes_and_one_with_dtls_hear_each_other() {
-    let Some(lab) = Lab::with(&[BARESIP]) else {
+fn browser_with_sdes(browser_calls: bool) {
+    let Some(lab) = lab_with(&[BARESIP]) else {
         return;
     };
     let exchange = Exchange::start(&lab);
-    let sara = exchange.add_device_with("sara", SDES_BY_TLS.device);
-    let dora = exchange.add_device_with("dora", DTLS.device);
-    let mut calling = SDES_BY_TLS.phone(&lab, &exchange, &sara);
-    let mut answering = DTLS.phone(&lab, &exchange, &dora);
-    calling.dial("dora");
-    calling.wait_event(ENCRYPTED);
-    answering.wait_event(ENCRYPTED);
-    talk(&exchange);
-    answering.hang_up();
-    calling.wait_event("CALL_CLOSED");
-    exchange.wait_records(1);
-    SDES_BY_TLS.assert_used_by(&calling);
-    DTLS.assert_used_by(&answering);
-    calling.quit_and(|heard| heard.assert_tone(SECRET_HZ, HEARD_SECONDS));
-    answering.quit_and(|heard| heard.assert_tone(SECRET_HZ, HEARD_SECONDS));
+    talk_of_browser_and_baresip(&lab, &exchange, browser_calls);
     exchange.finish();
+}
+
+#[test]
+fn a_browser_with_dtls_calls_a_baresip_that_demands_sdes() {
+    browser_with_sdes(true);
+}
+
+#[test]
+fn a_browser_with_dtls_is_called_by_a_baresip_that_demands_sdes() {
+    browser_with_sdes(false);
 }
 
 /// A linphonec that encrypts and a baresip that does not talk through the exchange.
@@ -320,8 +304,15 @@ fn a_listener_on_the_wire_hears_nothing_of_a_call_with_sdes() {
 }
 
 #[test]
-fn a_listener_on_the_wire_hears_nothing_of_a_call_with_dtls() {
-    if let Some(capture) = overheard(Some([&DTLS, &DTLS_ON_ONE_PORT])) {
-        assert_secret(&capture);
-    }
+fn a_listener_on_the_wire_hears_nothing_of_a_call_between_dtls_and_sdes() {
+    let Some(lab) = lab_with(&[BARESIP, TCPDUMP]) else {
+        return;
+    };
+    let exchange = Exchange::start(&lab);
+    let Some(listener) = Listener::start(&lab, &exchange.media_ports()) else {
+        return;
+    };
+    talk_of_browser_and_baresip(&lab, &exchange, true);
+    exchange.finish();
+    assert_secret(&listener.stop());
 }

@@ -78,6 +78,7 @@ fn register(node: &RunningNode, user: &str) {
         transport: Transport::Udp,
         local: address,
         received: address,
+        ice: false,
         connection: None,
         nat: Default::default(),
     };

@@ -59,7 +59,12 @@ impl Incoming {
         let agreed = match description(invite).map(|offer| session.answer(offer)) {
             None => None,
             Some(Ok(agreed)) => Some(agreed),
-            Some(Err(no_session)) => return refuse(stack, now, flow, invite, no_session.status),
+            Some(Err(no_session)) => {
+                stack.refuse(now, flow, invite, no_session.status, |response| {
+                    response.header(Name::Warning, no_session.warning());
+                });
+                return None;
+            }
         };
         let server = stack.accept(now, flow, invite)?;
         let bytes = invite.bytes().to_vec();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fernamt_sdp::Encryption;
 use fernamt_sip::dialog::session_timer::SessionTimerPolicy;
 use fernamt_sip::transport::{ConnectionId, Flow};
 
@@ -47,6 +48,9 @@ pub struct AgentSettings {
     pub voices: Vec<Voice>,
     /// The local port of RTP; the address is that of the signalling.
     pub media_port: u16,
+    /// Whether the voice is encrypted (SDES, RFC 4568). Over TLS, [`Encryption::Offered`] offers
+    /// nothing else; elsewhere it offers keys that the other side may pass over (RFC 8643).
+    pub encryption: Encryption,
     /// Whether calls are taken at all; otherwise the phone is busy for everybody.
     pub accept_calls: bool,
     /// Whether a ringing call is told reliably (RFC 3262) to callers that support it.
@@ -64,6 +68,7 @@ impl Default for AgentSettings {
             home: None,
             voices: vec![Voice::Pcma, Voice::Pcmu],
             media_port: 0,
+            encryption: Encryption::default(),
             accept_calls: false,
             reliable_ringing: false,
             session_timer: SessionTimerPolicy::default(),

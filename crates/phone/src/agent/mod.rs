@@ -10,6 +10,7 @@ mod change;
 mod incoming;
 mod interface;
 mod invite;
+mod keys;
 mod offer;
 mod outgoing;
 mod random;
@@ -31,6 +32,7 @@ use self::outgoing::{Outgoing, Step};
 use self::registration::Registration;
 use self::stack::{ALLOW, OPTIONS, Purpose, SUPPORTED, Stack};
 use self::talk::Talk;
+pub use fernamt_sdp::Encryption;
 pub use interface::{
     AgentSettings, Command, EndKind, Ended, Event, Hint, Home, Identity, Input, Output, Refusal,
     Side,

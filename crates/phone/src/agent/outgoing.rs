@@ -302,7 +302,7 @@ impl Outgoing {
         Step::Over(Ended {
             kind: EndKind::Refused(refusal),
             by: Side::There,
-            reason: talk::reason_of(response),
+            reason: talk::refusal_of(response),
         })
     }
 

@@ -325,6 +325,20 @@ pub(super) fn flow_of(stack: &Stack, dialog: &Dialog, flow: Flow) -> Flow {
     }
 }
 
+/// Why a call was refused, for people: its Reason and the text of its Warning (RFC 3261 section
+/// 20.43), which says what is wrong with an offer.
+pub(super) fn refusal_of(response: &Message<'_>) -> Option<Box<str>> {
+    let warning = response.value(Name::Warning).and_then(|warning| {
+        let (_, text) = warning.split_once(" \"")?;
+        let (text, _) = text.rsplit_once('"')?;
+        Some(safe(text))
+    });
+    match (reason_of(response), warning) {
+        (Some(reason), Some(warning)) => Some(format!("{reason}; {warning}").into()),
+        (reason, warning) => reason.or(warning),
+    }
+}
+
 /// The Reason of a message, for people: its text, or the numbers.
 pub(super) fn reason_of(message: &Message<'_>) -> Option<Box<str>> {
     let reason = message.reason()?;

@@ -43,6 +43,9 @@ pub struct Figures {
     pub packets_late: u64,
     /// Packets that came from strangers or were none, and were dropped.
     pub packets_dropped: u64,
+    /// Packets that came from the right address and were not made with the key that was agreed on:
+    /// forged, changed, or in clear. They were dropped.
+    pub packets_unauthentic: u64,
     /// Interarrival jitter at the end (RFC 3550 section 6.4.1).
     pub jitter_ms: f64,
     /// The highest jitter.

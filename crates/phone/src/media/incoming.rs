@@ -51,23 +51,19 @@ impl Incoming {
         self.latched = None;
     }
 
-    /// Takes a packet; gives the key that was pressed with it, if any.
-    ///
-    /// `signalling` is where the signalling comes from: a phone behind a NAT writes an address into
-    /// its description that its packets do not come from.
+    /// Takes a packet; gives the key that was pressed with it, if any. `from` is
+    /// [welcome](Incoming::admits).
     pub(super) fn packet(
         &mut self,
         now: Time,
         from: SocketAddr,
         bytes: &[u8],
         plan: &MediaPlan,
-        signalling: IpAddr,
     ) -> Option<char> {
         let packet = Packet::parse(bytes)
             .ok()
-            .filter(|_| self.is_welcome(from, plan, signalling));
-        let Some(packet) = packet.filter(|packet| is_agreed(packet.header.payload_type, plan))
-        else {
+            .filter(|packet| is_agreed(packet.header.payload_type, plan));
+        let Some(packet) = packet else {
             self.dropped += 1;
             return None;
         };
@@ -101,11 +97,22 @@ impl Incoming {
         None
     }
 
-    fn is_welcome(&self, from: SocketAddr, plan: &MediaPlan, signalling: IpAddr) -> bool {
-        match self.latched {
+    /// Whether packets from there are listened to; counts one that is not.
+    ///
+    /// `signalling` is where the signalling comes from: a phone behind a NAT writes an address into
+    /// its description that its packets do not come from.
+    pub(super) fn admits(
+        &mut self,
+        from: SocketAddr,
+        plan: &MediaPlan,
+        signalling: IpAddr,
+    ) -> bool {
+        let is_welcome = match self.latched {
             Some(latched) => latched == from,
             None => from.ip() == plan.remote.ip() || from.ip() == signalling,
-        }
+        };
+        self.dropped += u64::from(!is_welcome);
+        is_welcome
     }
 
     fn voice(&mut self, voice: Voice, packet: &Packet<'_>) {
@@ -209,7 +216,9 @@ mod tests {
         let mut incoming = Incoming::new();
         let mut take = |from, sequence: u16| {
             let bytes = packet(8, sequence, u32::from(sequence) * 160, &[0xd5; 160]);
-            incoming.packet(Time::ZERO, from, &bytes, &plan, signalling);
+            if incoming.admits(from, &plan, signalling) {
+                incoming.packet(Time::ZERO, from, &bytes, &plan);
+            }
         };
         take(stranger, 1);
         take(party, 2);
@@ -226,8 +235,8 @@ mod tests {
         let plan = plan();
         let mut incoming = Incoming::new();
         let bytes = packet(96, 1, 160, &[0; 160]);
-        incoming.packet(Time::ZERO, plan.remote, &bytes, &plan, plan.remote.ip());
-        incoming.packet(Time::ZERO, plan.remote, b"no RTP", &plan, plan.remote.ip());
+        incoming.packet(Time::ZERO, plan.remote, &bytes, &plan);
+        incoming.packet(Time::ZERO, plan.remote, b"no RTP", &plan);
         assert_eq!((incoming.dropped(), incoming.has_started()), (2, false));
     }
 
@@ -254,7 +263,7 @@ mod tests {
                 };
                 let bytes = packet(101, sequence, timestamp, &event.to_bytes());
                 let from = plan.remote;
-                keys.extend(incoming.packet(Time::ZERO, from, &bytes, &plan, from.ip()));
+                keys.extend(incoming.packet(Time::ZERO, from, &bytes, &plan));
             }
         }
         assert_eq!(keys, ['5', '#']);
@@ -280,7 +289,7 @@ mod tests {
                 duration: 800,
             };
             let bytes = packet(101, key, u32::from(key) * 800, &event.to_bytes());
-            incoming.packet(Time::ZERO, plan.remote, &bytes, &plan, plan.remote.ip());
+            incoming.packet(Time::ZERO, plan.remote, &bytes, &plan);
         }
         assert_eq!(incoming.keys().len(), MAX_KEYS);
     }
@@ -292,7 +301,7 @@ mod tests {
         let loud = [plan.voice.law().encode_sample(8_000); 160];
         for sequence in [1_u16, 2, 4, 3, 5, 6] {
             let bytes = packet(8, sequence, u32::from(sequence) * 160, &loud);
-            incoming.packet(Time::ZERO, plan.remote, &bytes, &plan, plan.remote.ip());
+            incoming.packet(Time::ZERO, plan.remote, &bytes, &plan);
         }
         let mut frame = SILENCE;
         let heard = (0..8)

@@ -4,6 +4,7 @@
 mod analysis;
 mod control;
 mod figures;
+mod guard;
 mod incoming;
 mod outgoing;
 mod plan;
@@ -11,7 +12,7 @@ mod session;
 
 pub use figures::{Figures, HeardTone, Score};
 pub(crate) use plan::capabilities;
-pub use plan::{MediaPlan, Voice};
+pub use plan::{MediaPlan, Protection, Voice};
 pub use session::{MediaOutput, MediaSession, StreamNumbers};
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ mod tests {
             rtcp_mux: false,
             direction: Direction::SendRecv,
             ptime_milliseconds: 20,
+            protection: None,
         }
     }
 }

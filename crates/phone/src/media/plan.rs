@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use fernamt_codec::g711::Law;
+use fernamt_rtp::srtp::MasterKey;
 use fernamt_sdp::{Capabilities, Codec, Direction, Endpoint, Negotiated, PayloadChoice};
 
 /// The highest payload type there is (RFC 3550 section 5.1).
@@ -49,6 +50,22 @@ pub(crate) fn capabilities(voices: &[Voice]) -> Capabilities {
     }
 }
 
+/// The keys of both directions, for SRTP and SRTCP. `Debug` shows suites only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protection {
+    /// Of what this phone sends.
+    pub ours: MasterKey,
+    /// Of what the other side sends.
+    pub theirs: MasterKey,
+}
+
+impl Protection {
+    /// The name of the suite (RFC 4568 section 6.2); it is one for both directions.
+    pub const fn suite(&self) -> &'static str {
+        self.ours.suite().name()
+    }
+}
+
 /// Voice as it was negotiated, seen from this phone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaPlan {
@@ -70,10 +87,12 @@ pub struct MediaPlan {
     pub direction: Direction,
     /// Milliseconds of voice in a packet that is sent.
     pub ptime_milliseconds: u16,
+    /// How packets are protected; `None`: they go in clear.
+    pub protection: Option<Protection>,
 }
 
 impl MediaPlan {
-    /// From what the negotiation says; `None` when it has chosen a codec that was never offered.
+    /// In clear, from what the negotiation says; `None` when it has chosen a codec that was never offered.
     pub(crate) fn of(
         negotiated: &Negotiated,
         endpoint: &Endpoint,
@@ -94,6 +113,7 @@ impl MediaPlan {
             rtcp_mux: negotiated.rtcp_mux,
             direction: negotiated.direction,
             ptime_milliseconds: negotiated.ptime_milliseconds,
+            protection: None,
         })
     }
 

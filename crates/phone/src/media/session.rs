@@ -13,6 +13,7 @@ use fernamt_sip::time::{Now, Time};
 use super::analysis::Analysis;
 use super::control::Control;
 use super::figures::{Figures, Line, milliseconds, score};
+use super::guard::{Guard, Stream};
 use super::incoming::Incoming;
 use super::outgoing::Outgoing;
 use super::plan::MediaPlan;
@@ -66,6 +67,7 @@ pub struct MediaSession {
     incoming: Incoming,
     concealer: Concealer,
     control: Control,
+    guard: Guard,
     analysis: Analysis,
     next_frame: Time,
     outputs: VecDeque<MediaOutput>,
@@ -90,6 +92,7 @@ impl MediaSession {
             incoming: Incoming::new(),
             concealer: Concealer::new(),
             control: Control::new(numbers.ssrc, name, now),
+            guard: Guard::default(),
             analysis: Analysis::new(),
             next_frame: now,
             outputs: VecDeque::new(),
@@ -103,6 +106,7 @@ impl MediaSession {
             Some(_) => self.incoming.unlatch(),
             None => self.next_frame = now,
         }
+        self.guard.agree(plan.protection.as_ref());
         self.plan = Some(plan);
     }
 
@@ -111,20 +115,22 @@ impl MediaSession {
         self.talking = true;
     }
 
-    /// Takes a datagram from one of the ports.
-    pub fn received(&mut self, now: Now, from: SocketAddr, bytes: &[u8]) {
+    /// Takes a datagram from one of the ports, which is decrypted in place.
+    pub fn received(&mut self, now: Now, from: SocketAddr, bytes: &mut [u8]) {
         let Some(plan) = &self.plan else { return };
         match classify(bytes) {
             Kind::Rtcp => {
-                if from.ip() == plan.remote.ip() || from.ip() == self.signalling {
+                let is_welcome = from.ip() == plan.remote.ip() || from.ip() == self.signalling;
+                if is_welcome && let Some(bytes) = self.guard.incoming(Stream::Control, bytes) {
                     self.control.received(now, bytes);
                 }
             }
             _ => {
-                let key = self
-                    .incoming
-                    .packet(now.time, from, bytes, plan, self.signalling);
-                self.outputs.extend(key.map(MediaOutput::Key));
+                let is_welcome = self.incoming.admits(from, plan, self.signalling);
+                if is_welcome && let Some(bytes) = self.guard.incoming(Stream::Voice, bytes) {
+                    let key = self.incoming.packet(now.time, from, bytes, plan);
+                    self.outputs.extend(key.map(MediaOutput::Key));
+                }
             }
         }
     }
@@ -152,7 +158,7 @@ impl MediaSession {
         if self.control.due() <= now.time {
             let sent = self.outgoing.sent();
             let report = self.control.report(now, sent, self.incoming.source());
-            self.send_control(&plan, report);
+            self.send_control(&plan, &report);
         }
     }
 
@@ -166,14 +172,14 @@ impl MediaSession {
         } else {
             SILENCE
         };
-        let outputs = &mut self.outputs;
+        let (outputs, guard) = (&mut self.outputs, &mut self.guard);
         self.outgoing.frame(plan, &frame, |packet| {
-            let to = plan.remote;
-            outputs.push_back(MediaOutput::Send {
-                to,
-                bytes: packet.to_vec(),
+            let bytes = guard.outgoing(Stream::Voice, packet);
+            outputs.extend(bytes.map(|bytes| MediaOutput::Send {
+                to: plan.remote,
+                bytes,
                 control: false,
-            });
+            }));
         });
     }
 
@@ -191,8 +197,10 @@ impl MediaSession {
         self.outputs.push_back(MediaOutput::Heard(Box::new(frame)));
     }
 
-    fn send_control(&mut self, plan: &MediaPlan, bytes: Vec<u8>) {
-        if let Some(to) = plan.remote_rtcp.filter(|to| !to.ip().is_unspecified()) {
+    fn send_control(&mut self, plan: &MediaPlan, bytes: &[u8]) {
+        if let Some(to) = plan.remote_rtcp.filter(|to| !to.ip().is_unspecified())
+            && let Some(bytes) = self.guard.outgoing(Stream::Control, bytes)
+        {
             self.outputs.push_back(MediaOutput::Send {
                 to,
                 bytes,
@@ -206,7 +214,7 @@ impl MediaSession {
         if let Some(plan) = self.plan.take() {
             let sent = self.outgoing.sent();
             let goodbye = self.control.goodbye(now, sent, self.incoming.source());
-            self.send_control(&plan, goodbye);
+            self.send_control(&plan, &goodbye);
         }
     }
 
@@ -228,6 +236,7 @@ impl MediaSession {
             packets_lost: heard.lost,
             packets_late: late,
             packets_dropped: self.incoming.dropped(),
+            packets_unauthentic: self.guard.unauthentic(),
             jitter_ms: milliseconds(heard.jitter),
             jitter_max_ms: milliseconds(heard.max_jitter),
             round_trip_ms: remote.round_trip.map(milliseconds),
@@ -273,6 +282,8 @@ mod tests {
     use super::super::tests::plan;
     use super::*;
     use crate::audio::Sound;
+    use crate::media::Protection;
+    use fernamt_rtp::srtp::{MasterKey, Suite};
     use fernamt_sip::time::UnixTime;
 
     fn at(millis: u64) -> Now {
@@ -286,6 +297,15 @@ mod tests {
     const RIGHT: ([u8; 4], u16) = ([192, 0, 2, 2], 5_000);
 
     fn session(ssrc: u32, other: SocketAddr, tone: f32) -> MediaSession {
+        protected(ssrc, other, tone, None)
+    }
+
+    fn protected(
+        ssrc: u32,
+        other: SocketAddr,
+        tone: f32,
+        protection: Option<Protection>,
+    ) -> MediaSession {
         let numbers = StreamNumbers {
             ssrc,
             sequence: 65_530,
@@ -299,6 +319,7 @@ mod tests {
             MediaPlan {
                 remote: other,
                 remote_rtcp: Some(rtcp),
+                protection,
                 ..plan()
             },
         );
@@ -309,14 +330,26 @@ mod tests {
     /// Carries packets both ways with `delay` milliseconds and every `lost`-th one lost; a packet
     /// and its arrival at a time.
     fn talk(seconds: u64, delay: u64, lost: u64) -> (Figures, Figures) {
-        let mut left = session(1, RIGHT.into(), 700.0);
-        let mut right = session(2, LEFT.into(), 425.0);
+        let left = session(1, RIGHT.into(), 700.0);
+        let right = session(2, LEFT.into(), 425.0);
+        talk_of(left, right, seconds, delay, lost)
+    }
+
+    fn talk_of(
+        mut left: MediaSession,
+        mut right: MediaSession,
+        seconds: u64,
+        delay: u64,
+        lost: u64,
+    ) -> (Figures, Figures) {
         let mut wire: VecDeque<(u64, bool, SocketAddr, Vec<u8>)> = VecDeque::new();
         let mut count = 0;
         for now in 0..seconds * 1_000 {
-            while let Some((_, to_left, from, bytes)) = wire.pop_front_if(|(due, ..)| *due <= now) {
+            while let Some((_, to_left, from, mut bytes)) =
+                wire.pop_front_if(|(due, ..)| *due <= now)
+            {
                 let end = if to_left { &mut left } else { &mut right };
-                end.received(at(now), from, &bytes);
+                end.received(at(now), from, &mut bytes);
             }
             for (session, own, to_left) in [(&mut left, LEFT, false), (&mut right, RIGHT, true)] {
                 session.tick(at(now));
@@ -348,6 +381,52 @@ mod tests {
         assert!((58.0..63.0).contains(&trip), "{trip}");
         assert!(left.heard.clone().expect("heard").mos > 4.3);
         assert!(left.sent.clone().expect("RTCP tells it").mos > 4.3);
+    }
+
+    fn key(suite: Suite, byte: u8) -> MasterKey {
+        MasterKey::new(suite, &vec![byte; suite.inline_bytes()]).expect("a key")
+    }
+
+    #[test]
+    fn protected_voice_is_heard_and_its_reports_are_read() {
+        for suite in [Suite::AesCm128HmacSha1_80, Suite::AeadAes256Gcm] {
+            let keys = |ours, theirs| {
+                let (ours, theirs) = (key(suite, ours), key(suite, theirs));
+                Some(Protection { ours, theirs })
+            };
+            let left = protected(1, RIGHT.into(), 700.0, keys(1, 2));
+            let right = protected(2, LEFT.into(), 425.0, keys(2, 1));
+            let (left, right) = talk_of(left, right, 8, 30, 0);
+            for (figures, hertz) in [(&left, 425.0), (&right, 700.0)] {
+                let tone = figures.tone.expect("a tone").frequency_hz;
+                assert!((tone - hertz).abs() < 2.0, "{tone}");
+                assert_eq!(figures.packets_unauthentic, 0);
+            }
+            assert!(left.round_trip_ms.is_some(), "{left:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_made_with_the_key_is_dropped_and_counted() {
+        let suite = Suite::AesCm128HmacSha1_80;
+        let keys = |ours, theirs| {
+            let (ours, theirs) = (key(suite, ours), key(suite, theirs));
+            Some(Protection { ours, theirs })
+        };
+        for other in [None, keys(2, 3), keys(3, 1)] {
+            let left = protected(1, RIGHT.into(), 700.0, keys(1, 2));
+            let right = protected(2, LEFT.into(), 425.0, other.clone());
+            let (left, right) = talk_of(left, right, 4, 10, 0);
+            let deceived = other.is_some_and(|keys| keys.ours == key(suite, 2));
+            assert_eq!(left.packets_received > 0, deceived);
+            if !deceived {
+                // The voice, and a report.
+                assert!(left.packets_unauthentic > 198, "{left:?}");
+                assert_eq!((left.level_dbfs, left.remote_packets_lost), (None, None));
+            }
+            assert_eq!(left.packets_dropped, 0);
+            assert!(right.packets_sent >= 199);
+        }
     }
 
     #[test]
@@ -388,7 +467,7 @@ mod tests {
             Some(MediaOutput::Send { control: true, .. })
         ));
         session.tick(at(20_000));
-        session.received(at(20_000), RIGHT.into(), &[0x80; 40]);
+        session.received(at(20_000), RIGHT.into(), &mut [0x80; 40]);
         assert_eq!((session.poll(), session.due()), (None, None));
     }
 

@@ -89,6 +89,7 @@ impl Phone {
             home: home.map(|(server, flow)| Home { server, flow }),
             voices: settings.voices.clone(),
             media_port: network.media_port()?,
+            encryption: settings.encryption,
             accept_calls: matches!(settings.task, Task::Answer { .. }),
             ..AgentSettings::default()
         };
@@ -220,9 +221,9 @@ impl Phone {
                 self.agent
                     .handle(now.time, Input::ConnectionClosed(connection));
             }
-            Arrived::Media { from, bytes } => {
+            Arrived::Media { from, mut bytes } => {
                 if let Some(media) = &mut self.media {
-                    media.received(now, from, &bytes);
+                    media.received(now, from, &mut bytes);
                 }
             }
             Arrived::Interrupted => {
@@ -379,13 +380,13 @@ fn local_address(
     Ok(local_address_towards(remote).unwrap_or(ANY.ip()))
 }
 
-/// A message for people: credentials are left out, and nothing in it can move a cursor.
+/// A message for people: credentials and keys are left out, and nothing in it can move a cursor.
 fn traced(sent: bool, flow: Flow, bytes: &[u8]) -> What {
     let text = String::from_utf8_lossy(bytes);
     let mut lines = String::with_capacity(text.len());
     for line in text.lines() {
         let name = line.split(':').next().unwrap_or("").trim();
-        let is_secret = ["Authorization", "Proxy-Authorization"]
+        let is_secret = ["Authorization", "Proxy-Authorization", "a=crypto"]
             .iter()
             .any(|secret| name.eq_ignore_ascii_case(secret));
         if is_secret {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use fernamt_sip::time::UnixTime;
 
 use crate::address::{ServerAddress, Target};
-use crate::agent::{Ended, Identity, Refusal};
+use crate::agent::{Encryption, Ended, Identity, Refusal};
 use crate::audio::Sound;
 use crate::media::{Figures, MediaPlan, Voice};
 use crate::shell::Trust;
@@ -31,6 +31,8 @@ pub struct PhoneSettings {
     pub record: Option<PathBuf>,
     /// Codecs, best first.
     pub voices: Vec<Voice>,
+    /// Whether the voice is encrypted.
+    pub encryption: Encryption,
     /// When it hangs up, after the answer; `None`: when the other side does.
     pub talk: Option<Duration>,
     /// When it gives up without an answer, or without a call; `None`: never.

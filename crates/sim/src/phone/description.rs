@@ -37,7 +37,11 @@ impl Phone {
     /// Answers an offer; `None` when there is nothing in common.
     pub(super) fn make_answer(&mut self, call: usize, body: &[u8]) -> Option<String> {
         let plain = self.expose(call, body);
+        let kind = self.plan.media;
         let found = &mut self.calls[call];
+        if found.negotiated.is_none() && kind.refuses(&plain) {
+            return None;
+        }
         let offer = match SessionDescription::parse(plain.as_bytes()) {
             Ok(offer) => offer,
             Err(error) => {

@@ -41,6 +41,12 @@ impl MediaKind {
         matches!(self, MediaKind::Sdes | MediaKind::Browser)
     }
 
+    /// Whether it refuses this first offer of a call: it has not the profile of encrypted media, which
+    /// it is offered when it has refused the one before.
+    pub(super) fn refuses(self, offer: &str) -> bool {
+        !self.is_strict() && offer.contains(MediaKind::Sdes.profile())
+    }
+
     const fn profile(self) -> &'static str {
         match self {
             MediaKind::Plain | MediaKind::Keys => CLEAR,

@@ -23,6 +23,7 @@ fn binding(contact: &str, expires: UnixTime) -> Binding {
         transport: Transport::Tcp,
         local: "192.0.2.1:5060".parse().unwrap(),
         received: "[2001:db8::7]:40000".parse().unwrap(),
+        ice: true,
         connection: None,
         nat: Default::default(),
     }

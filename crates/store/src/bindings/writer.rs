@@ -168,7 +168,7 @@ async fn write_due(
 
 fn row(change: &BindingsOf) -> Option<BindingRow> {
     let mut encoded = Vec::with_capacity(256);
-    if let Err(error) = payload::encode(&change.bindings, &mut encoded) {
+    if let Err(error) = payload::encode_bindings(&change.bindings, &mut encoded) {
         // There is no such value.
         tracing::error!(user = %change.user, %error, "a registration has no stored form");
         return None;

@@ -87,7 +87,7 @@ pub(crate) async fn all(
 /// A registration that cannot be read is worth a line in the log, not a telephone system that does
 /// not start: its phone registers again.
 fn decoded(user: Box<str>, encoded: &[u8], now: UnixTime) -> Option<BindingsOf> {
-    let bindings: Vec<Arc<Binding>> = match payload::decode(encoded) {
+    let bindings: Vec<Arc<Binding>> = match payload::decode_bindings(encoded) {
         Ok(bindings) => bindings,
         Err(error) => {
             tracing::warn!(%user, %error, "a stored registration cannot be read; it is left out");

@@ -91,6 +91,10 @@ impl Database {
         Ok(Database { pool, file })
     }
 
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+
     /// A connection for reading one thing.
     pub(crate) async fn connection(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
         self.pool

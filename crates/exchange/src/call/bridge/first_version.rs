@@ -76,6 +76,8 @@ impl FirstEnds {
                 demand: Demand::Offered,
                 keying: Keying::Sdes,
                 signalling: Transport::Udp,
+                ice: false,
+                strict: false,
             },
             ends: self
                 .ends

@@ -63,7 +63,13 @@ impl Maker<'_> {
         ) {
             (Some(ours), _) => self.offer_again(ours),
             (None, Some(offered)) => offered.clone(),
-            (None, None) => self.first_offer(stack),
+            (None, None) => {
+                let mut first = self.first_offer(stack);
+                if self.policy.ice && first.ice.is_none() {
+                    first.ice = self.ice(stack, first.rtcp_mux);
+                }
+                first
+            }
         }
     }
 
@@ -82,8 +88,6 @@ impl Maker<'_> {
 
     fn first_offer(&self, stack: &mut Stack) -> TransportDescription {
         let has_certificate = stack.config.fingerprint.is_some();
-        let secure = self.policy.signalling.is_secure();
-        let required = self.policy.demand == Demand::Required;
         let keying = match self.policy.keying {
             encryption::Keying::WebRtc if has_certificate && stack.config.ice != IceMode::Off => {
                 encryption::Keying::WebRtc
@@ -98,7 +102,7 @@ impl Maker<'_> {
             (_, encryption::Keying::Sdes) => {
                 // Where nothing is demanded and nothing is known of the phone, the profile stays the
                 // one that every phone has (RFC 8643).
-                let profile = match secure || required {
+                let profile = match self.policy.strict {
                     true => Profile::Savp,
                     false => Profile::Avp,
                 };

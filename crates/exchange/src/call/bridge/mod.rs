@@ -165,14 +165,15 @@ impl Bridge {
         self.ends(side).map(|ends| ends.policy)
     }
 
-    /// The party of this side has refused what was offered: the next offer is plainer.
-    pub(super) fn be_plainer(&mut self, side: Side) {
-        if let Some(ends) = self.ends_mut(side) {
-            ends.policy = ends.policy.plainer();
-            for end in ends.ends.iter_mut().flatten() {
-                end.offered = None;
-            }
+    /// The party of this side has refused what was offered: the next offer is another one, of which
+    /// this is what it wishes.
+    pub(super) fn offer_otherwise(&mut self, side: Side) -> Option<Policy> {
+        let ends = self.ends_mut(side)?;
+        ends.policy = ends.policy.after_refusal()?;
+        for end in ends.ends.iter_mut().flatten() {
+            end.offered = None;
         }
+        Some(ends.policy)
     }
 
     /// Orders the endpoints that `description` of the party of `from` needs on all sides and that

@@ -86,11 +86,13 @@ impl Bridge {
         };
         let address = public_address(stack.config.advertised, rtp);
         let is_datagram = ends.policy.signalling == Transport::Udp;
+        // Credentials and candidates take the place of further suites.
+        let is_short = length <= MAX_BYTES_FOR_ALL_SUITES && !ends.policy.ice;
         let maker = Maker {
             policy: ends.policy,
             end,
             address,
-            has_room: !is_datagram || length <= MAX_BYTES_FOR_ALL_SUITES,
+            has_room: !is_datagram || is_short,
             section,
         };
         Section {

@@ -20,6 +20,8 @@ pub(crate) struct Destination {
     pub(super) path: Vec<Box<str>>,
     /// The host has to be looked up first.
     pub(super) lookup: Option<HostQuery>,
+    /// Whoever is there says that it speaks ICE.
+    pub(crate) ice: bool,
 }
 
 impl Destination {
@@ -30,6 +32,7 @@ impl Destination {
             uri: binding.contact.clone(),
             path: binding.path.clone(),
             lookup: None,
+            ice: binding.ice,
         };
         if let Some(first) = binding.path.first() {
             let uri = NameAddr::parse(first).map(|path| path.uri_text().to_owned());
@@ -59,6 +62,7 @@ impl Destination {
             uri: contact.into(),
             path: Vec::new(),
             lookup,
+            ice: false,
         })
     }
 }

@@ -48,7 +48,7 @@ pub(crate) struct Invitation<'i> {
     /// How far the media of the call are encrypted, as the called party is told.
     pub(crate) encryption: &'static str,
     /// There is another offer for a party that refuses this one.
-    pub(crate) plainer: bool,
+    pub(crate) another_offer: bool,
 }
 
 /// An INVITE that has no final response.
@@ -78,7 +78,7 @@ pub(super) struct Request {
     pub(super) description: Option<Description>,
     pub(super) hops: u8,
     pub(super) reliable_progress: bool,
-    plainer: bool,
+    another_offer: bool,
 }
 
 impl Outgoing {
@@ -90,7 +90,7 @@ impl Outgoing {
     /// Uses up the other offer. False: there is none.
     fn takes_another_offer(&mut self) -> bool {
         let request = self.request.as_mut();
-        request.is_some_and(|request| core::mem::take(&mut request.plainer))
+        request.is_some_and(|request| core::mem::take(&mut request.another_offer))
     }
 }
 
@@ -157,7 +157,7 @@ impl SipLeg {
             description: invitation.description,
             hops: invitation.hops,
             reliable_progress: invitation.reliable_progress,
-            plainer: invitation.plainer,
+            another_offer: invitation.another_offer,
         });
         self.encryption = Some(invitation.encryption);
         match outgoing.destination.lookup.take() {
@@ -429,18 +429,21 @@ impl SipLeg {
         }
     }
 
-    /// Calls the device once more with another offer, after it has refused the first.
+    /// Calls the device once more with another offer, after it has refused the one before. `another`:
+    /// there is one more.
     pub(crate) fn invite_again(
         &mut self,
         stack: &mut Stack,
         journal: &mut Journal,
         description: Option<Description>,
+        another: bool,
     ) {
         let Phase::Outgoing(outgoing) = &mut self.phase else {
             return;
         };
         if let Some(request) = &mut outgoing.request {
             request.description = description;
+            request.another_offer = another;
         }
         outgoing.cseq += 1;
         outgoing.early.clear();

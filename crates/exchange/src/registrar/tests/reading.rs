@@ -49,7 +49,7 @@ fn status(lines: &str) -> u16 {
 fn a_register_is_read() {
     let changes = changes(
         "Contact: \"Anna\" <sip:anna@198.51.100.1:5060;ob>;q=0.5;expires=600\
-         ;+sip.instance=\"<urn:uuid:1>\";reg-id=2\r\n\
+         ;+sip.instance=\"<urn:uuid:1>\";reg-id=2;+sip.ice\r\n\
          Supported: path, outbound\r\nUser-Agent: Phone\t/1.0\r\n",
     );
     let expected = Binding {
@@ -60,11 +60,27 @@ fn a_register_is_read() {
         instance: Some("urn:uuid:1".into()),
         reg_id: 2,
         user_agent: Some("Phone\\t/1.0".into()),
+        ice: true,
         nat: Nat::None,
         ..binding("")
     };
     assert_eq!(changes, [lasts(&expected, 600)]);
     assert!(update(changes).uses_outbound());
+}
+
+#[test]
+fn a_phone_with_ice_says_so() {
+    let ice = |tag: &str| {
+        changes(&format!("Contact: <sip:a@b>{tag}\r\n"))[0]
+            .binding
+            .ice
+    };
+    for tag in [";+sip.ice", ";+SIP.ICE", ";+sip.ice=\"TRUE\""] {
+        assert!(ice(tag), "{tag}");
+    }
+    for tag in ["", ";sip.ice", ";+sip.ice=\"FALSE\"", ";+sip.iced"] {
+        assert!(!ice(tag), "{tag}");
+    }
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn of_refusal(refusal: &Refusal) -> Ending {
         (_, 415 | 488 | 606) => (
             Exit::CallNotAcceptable,
             "not_acceptable",
-            "no codec in common",
+            "no codec or no encryption in common",
         ),
         (_, 486 | 600) => (Exit::CallBusy, "busy", "busy"),
         (_, 603) => (Exit::CallDeclined, "declined", "declined"),

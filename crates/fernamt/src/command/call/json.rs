@@ -28,6 +28,10 @@ pub(super) struct Call<'a> {
     duration: Option<f64>,
     codec: Option<&'static str>,
     remote_media: Option<String>,
+    /// Whether the voice was encrypted; `None` without any.
+    encrypted: Option<bool>,
+    /// The crypto suite, as `a=crypto` names it.
+    crypto_suite: Option<&'static str>,
     #[serde(flatten)]
     figures: Option<&'a Figures>,
     events: Vec<Event>,
@@ -68,6 +72,8 @@ impl<'a> Call<'a> {
             duration: seconds(report.talk),
             codec: report.media.as_ref().map(|plan| plan.voice.name()),
             remote_media: report.media.as_ref().map(|plan| plan.remote.to_string()),
+            encrypted: report.media.as_ref().map(|plan| plan.protection.is_some()),
+            crypto_suite: report.media.as_ref().and_then(lines::suite),
             figures: report.figures.as_ref(),
             events,
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use fernamt_phone::agent::{EndKind, Hint, Side};
-use fernamt_phone::media::{Figures, MediaPlan, Score};
+use fernamt_phone::media::{Figures, MediaPlan, Protection, Score};
 use fernamt_phone::shell::{Happening, Report, What};
 
 use super::ending::Ending;
@@ -76,7 +76,13 @@ fn agreed(plan: &MediaPlan) -> String {
         (false, true) => "only from",
         (false, false) => "held, neither to nor from",
     };
-    format!("{} {way} {}", plan.voice.name(), plan.remote)
+    let encrypted = suite(plan).map_or_else(String::new, |suite| format!(", encrypted ({suite})"));
+    format!("{} {way} {}{encrypted}", plan.voice.name(), plan.remote)
+}
+
+/// The crypto suite of the voice.
+pub(super) fn suite(plan: &MediaPlan) -> Option<&'static str> {
+    plan.protection.as_ref().map(Protection::suite)
 }
 
 /// A SIP message, set off from the lines.
@@ -101,6 +107,13 @@ pub(super) fn summary(report: &Report, ending: &Ending, recording: Option<&Path>
             "set up",
             &format!("in {:.2} s{ringing}", setup.as_secs_f64()),
         );
+    }
+    if let Some(plan) = &report.media {
+        let encrypted = match suite(plan) {
+            Some(suite) => format!("encrypted (SRTP, {suite})"),
+            None => "not encrypted".to_owned(),
+        };
+        row(&mut text, "voice", &encrypted);
     }
     if let Some(figures) = &report.figures {
         figures_rows(&mut text, figures);
@@ -128,6 +141,13 @@ fn figures_rows(text: &mut String, figures: &Figures) {
             heard,
             "; {} dropped, from strangers",
             figures.packets_dropped
+        );
+    }
+    if figures.packets_unauthentic > 0 {
+        let _ = write!(
+            heard,
+            "; {} dropped, not made with the key",
+            figures.packets_unauthentic
         );
     }
     row(text, "heard", &heard);

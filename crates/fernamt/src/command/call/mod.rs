@@ -94,6 +94,10 @@ pub(crate) struct Options {
     #[arg(long, value_enum, value_name = "CODEC")]
     codec: Vec<Codec>,
 
+    /// Whether the voice is encrypted (SRTP, with keys in the session description)
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Encryption::Offered)]
+    encryption: Encryption,
+
     /// Listen for SIP on this local address and port; without it the system chooses
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
@@ -106,7 +110,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
     ca: Option<PathBuf>,
 
-    /// Show every SIP message on standard error, without credentials
+    /// Show every SIP message on standard error, without credentials and keys
     #[arg(long)]
     trace: bool,
 
@@ -124,6 +128,17 @@ enum Codec {
     Pcmu,
 }
 
+/// Whether the voice is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Encryption {
+    /// It goes in clear; offers that insist on encryption are refused
+    Never,
+    /// It is encrypted when the other side can, and over TLS nothing else is offered
+    Offered,
+    /// Without encryption there is no call
+    Required,
+}
+
 const AFTER_HELP: &str = "\
 EXAMPLES
     fernamt call '*43' --as anna --password secret --server 192.0.2.10 --tone 700 --seconds 5
@@ -138,7 +153,7 @@ EXIT CODES
     2    the command line is wrong
     10   nobody has this number or name (404, 484, 604)
     11   user name or password refused (401, 403, 407)
-    12   no codec in common, or the offer was refused (415, 488, 606)
+    12   no codec or no encryption in common, or the offer was refused (415, 488, 606)
     13   the server cannot be reached: network, name, or TLS
     14   the server cannot serve the call now (5xx)
     17   busy (486, 600)

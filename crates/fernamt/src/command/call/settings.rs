@@ -3,14 +3,14 @@
 use core::time::Duration;
 use std::io::{self, BufRead as _};
 
-use fernamt_phone::agent::Identity;
+use fernamt_phone::agent::{self, Identity};
 use fernamt_phone::audio::Sound;
 use fernamt_phone::media::Voice;
 use fernamt_phone::shell::{Task, Trust};
 use fernamt_phone::{PhoneSettings, ServerAddress, Target};
 use fernamt_sip::uri::Uri;
 
-use super::{Codec, Options};
+use super::{Codec, Encryption, Options};
 use crate::exit::{Exit, ExitWith as _, Failure};
 
 /// The settings that these options mean.
@@ -55,6 +55,11 @@ pub(super) fn of(options: Options) -> Result<PhoneSettings, Failure> {
         sound: sound(options.tone, options.play, options.repeat),
         record: options.record,
         voices: voices(&options.codec),
+        encryption: match options.encryption {
+            Encryption::Never => agent::Encryption::Never,
+            Encryption::Offered => agent::Encryption::Offered,
+            Encryption::Required => agent::Encryption::Required,
+        },
         talk: options.seconds,
         wait: options.wait,
         trust: match (options.insecure, options.ca) {

@@ -3,5 +3,6 @@
 mod authentication;
 mod calls;
 mod changes;
+mod encryption;
 mod strangers;
 mod world;
