@@ -25,8 +25,17 @@ pub const BARESIP: (&str, &str) = ("baresip", "baresip-core");
 const MODULE_FOLDERS: [&str; 2] = ["/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules"];
 
 /// What each phone is made of.
-const MODULES: [&str; 9] = [
-    "stdio", "g711", "aufile", "sndfile", "ctrl_tcp", "srtp", "stun", "turn", "ice",
+const MODULES: [&str; 10] = [
+    "stdio",
+    "g711",
+    "aufile",
+    "sndfile",
+    "ctrl_tcp",
+    "srtp",
+    "dtls_srtp",
+    "stun",
+    "turn",
+    "ice",
 ];
 
 /// A tone lasts longer than any test.
@@ -58,8 +67,8 @@ pub struct Setup {
     pub namespace: Option<String>,
     /// How long a registration lasts that it asks for, in seconds.
     pub expires_seconds: u32,
-    /// How its media are encrypted: `srtp` or `srtp-mand`; `None`: not at all. Its DTLS
-    /// has an RSA certificate, which the exchange does not know yet.
+    /// How its media are encrypted: `srtp`, `srtp-mand` or `dtls_srtp` (with an RSA certificate);
+    /// `None`: not at all.
     pub encryption: Option<&'static str>,
     /// How its media get through NAT: `ice`, `stun` or `turn`; `None`: not at all.
     pub nat: Option<&'static str>,

@@ -28,25 +28,44 @@ struct Way {
     ice: bool,
     /// RTP and RTCP share a port.
     mux: bool,
+    /// As a browser does: keys from DTLS, beside ICE and one port.
+    webrtc: bool,
 }
 
 const PLAIN: Way = Way {
     ice: false,
     mux: false,
+    webrtc: false,
 };
 const ICE: Way = Way {
     ice: true,
     mux: false,
+    webrtc: false,
 };
 const ICE_ON_ONE_PORT: Way = Way {
     ice: true,
     mux: true,
+    webrtc: false,
+};
+const WEBRTC: Way = Way {
+    ice: true,
+    mux: true,
+    webrtc: true,
 };
 
 impl Way {
+    fn device(self) -> &'static [&'static str] {
+        if self.webrtc {
+            &["--media-transport", "webrtc"]
+        } else {
+            &[]
+        }
+    }
+
     fn apply(self, setup: baresip::Setup) -> baresip::Setup {
         baresip::Setup {
             nat: self.ice.then_some("ice"),
+            encryption: self.webrtc.then_some("dtls_srtp"),
             mux: self.mux,
             ..setup
         }
@@ -131,7 +150,8 @@ fn call_through_nat(inside_calls: bool, way_inside: Way, way_outside: Way) {
     let Some((nat, exchange)) = street(&lab) else {
         return;
     };
-    let (ines, otto) = (exchange.add_device("ines"), exchange.add_device("otto"));
+    let ines = exchange.add_device_with("ines", way_inside.device());
+    let otto = exchange.add_device_with("otto", way_outside.device());
     let mut inside = phone_inside(&lab, &nat, &exchange, &ines, way_inside);
     let mut outside = phone_outside(&lab, &nat, &exchange, &otto, way_outside);
     let (calling, whom) = if inside_calls {
@@ -202,6 +222,16 @@ fn a_baresip_with_ice_on_one_port_behind_nat_calls_one_without() {
 #[test]
 fn a_baresip_with_ice_on_one_port_behind_nat_is_called_by_one_without() {
     call_through_nat(false, ICE_ON_ONE_PORT, PLAIN);
+}
+
+#[test]
+fn a_baresip_with_ice_and_dtls_behind_nat_calls_one_without() {
+    call_through_nat(true, WEBRTC, PLAIN);
+}
+
+#[test]
+fn a_baresip_with_ice_and_dtls_behind_nat_is_called_by_one_without() {
+    call_through_nat(false, WEBRTC, PLAIN);
 }
 
 #[test]

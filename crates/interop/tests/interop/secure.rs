@@ -26,6 +26,8 @@ struct Way {
     encryption: &'static str,
     /// What carries its signalling.
     transport: &'static str,
+    /// Whether RTP and RTCP share a port.
+    mux: bool,
     /// What its record says, beyond the default.
     device: &'static [&'static str],
     /// What baresip says when it encrypts.
@@ -36,6 +38,7 @@ struct Way {
 const SDES: Way = Way {
     encryption: "srtp",
     transport: "udp",
+    mux: false,
     device: &[],
     proof: "SRTP is Enabled",
 };
@@ -47,6 +50,18 @@ const SDES_BY_TLS: Way = Way {
     ..SDES
 };
 
+/// Keys from a handshake, with two ports.
+const DTLS: Way = Way {
+    encryption: "dtls_srtp",
+    transport: "tls",
+    mux: false,
+    device: &["--media-transport", "dtls"],
+    proof: "DTLS-SRTP complete",
+};
+
+/// The same with one port.
+const DTLS_ON_ONE_PORT: Way = Way { mux: true, ..DTLS };
+
 impl Way {
     fn phone(&self, lab: &Lab, exchange: &Exchange<'_>, account: &Account) -> Baresip {
         let server = match self.transport {
@@ -56,6 +71,7 @@ impl Way {
         let setup = baresip::Setup {
             encryption: Some(self.encryption),
             transport: self.transport,
+            mux: self.mux,
             authority: (self.transport == "tls").then(|| exchange.certificate()),
             ..baresip::Setup::new(account, server, SECRET_HZ)
         };
@@ -156,6 +172,55 @@ fn a_baresip_that_demands_sdes_is_called_by_one_without_encryption() {
 #[test]
 fn a_baresip_that_demands_sdes_hears_its_echo() {
     echo_with(&SDES_BY_TLS);
+}
+
+#[test]
+fn a_baresip_with_dtls_calls_one_without_encryption() {
+    call_with(&DTLS, true);
+}
+
+#[test]
+fn a_baresip_with_dtls_is_called_by_one_without_encryption() {
+    call_with(&DTLS, false);
+}
+
+#[test]
+fn a_baresip_with_dtls_hears_its_echo() {
+    echo_with(&DTLS);
+}
+
+#[test]
+fn a_baresip_with_dtls_on_one_port_calls_one_without_encryption() {
+    call_with(&DTLS_ON_ONE_PORT, true);
+}
+
+#[test]
+fn a_baresip_with_dtls_on_one_port_is_called_by_one_without_encryption() {
+    call_with(&DTLS_ON_ONE_PORT, false);
+}
+
+#[test]
+fn a_baresip_with_sdes_and_one_with_dtls_hear_each_other() {
+    let Some(lab) = Lab::with(&[BARESIP]) else {
+        return;
+    };
+    let exchange = Exchange::start(&lab);
+    let sara = exchange.add_device_with("sara", SDES_BY_TLS.device);
+    let dora = exchange.add_device_with("dora", DTLS.device);
+    let mut calling = SDES_BY_TLS.phone(&lab, &exchange, &sara);
+    let mut answering = DTLS.phone(&lab, &exchange, &dora);
+    calling.dial("dora");
+    calling.wait_event(ENCRYPTED);
+    answering.wait_event(ENCRYPTED);
+    talk(&exchange);
+    answering.hang_up();
+    calling.wait_event("CALL_CLOSED");
+    exchange.wait_records(1);
+    SDES_BY_TLS.assert_used_by(&calling);
+    DTLS.assert_used_by(&answering);
+    calling.quit_and(|heard| heard.assert_tone(SECRET_HZ, HEARD_SECONDS));
+    answering.quit_and(|heard| heard.assert_tone(SECRET_HZ, HEARD_SECONDS));
+    exchange.finish();
 }
 
 /// A browser, whose keys come from a handshake, and a baresip that demands keys in the session
@@ -299,6 +364,13 @@ fn assert_secret(capture: &Capture) {
 #[test]
 fn a_listener_on_the_wire_hears_nothing_of_a_call_with_sdes() {
     if let Some(capture) = overheard(Some([&SDES_BY_TLS, &SDES_BY_TLS])) {
+        assert_secret(&capture);
+    }
+}
+
+#[test]
+fn a_listener_on_the_wire_hears_nothing_of_a_call_with_dtls() {
+    if let Some(capture) = overheard(Some([&DTLS, &DTLS_ON_ONE_PORT])) {
         assert_secret(&capture);
     }
 }
