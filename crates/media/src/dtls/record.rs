@@ -207,6 +207,48 @@ mod tests {
         );
     }
 
+    #[test]
+    fn only_what_a_handshake_says_in_clear_is_taken_in_clear() {
+        assert_eq!(content(&record(20, 0, &[1])), Content::Other);
+        for (kind, fragment) in [
+            (20, &[2][..]),
+            (20, &[1, 1]),
+            (23, &[7; 9]),
+            (24, &[1]),
+            (40, &[1]),
+        ] {
+            assert_eq!(content(&record(kind, 0, fragment)), Content::Forgeable);
+        }
+        assert_eq!(content(&record(24, 1, &[7; 40])), Content::Forgeable);
+        assert_eq!(content(&record(22, 1, &[])), Content::Forgeable);
+        assert_eq!(content(&[]), Content::Forgeable);
+        let trailed = [record(22, 0, &message(1)), vec![22, 254, 253]].concat();
+        assert_eq!(content(&trailed), Content::Forgeable);
+    }
+
+    #[test]
+    fn a_record_holds_whole_messages_or_one_piece() {
+        let two = [message(11), message(12)].concat();
+        assert_eq!(content(&record(22, 0, &two)), Content::Clear);
+        let mut piece = message(11);
+        piece[3] = 40;
+        assert_eq!(content(&record(22, 0, &piece)), Content::Clear);
+        let before = [piece.clone(), message(12)].concat();
+        assert_eq!(content(&record(22, 0, &before)), Content::Forgeable);
+        let behind = [message(12), piece].concat();
+        assert_eq!(content(&record(22, 0, &behind)), Content::Forgeable);
+        let nothing = [11, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(content(&record(22, 0, &nothing)), Content::Forgeable);
+    }
+
+    #[test]
+    fn records_are_counted_and_told_apart() {
+        let clear = [record(22, 0, &message(16)), record(20, 0, &[1])].concat();
+        assert_eq!((count(&clear), has_protected(&clear)), (2, false));
+        let ended = [clear, record(22, 1, &[7; 40])].concat();
+        assert_eq!((count(&ended), has_protected(&ended)), (3, true));
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_looked_at_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

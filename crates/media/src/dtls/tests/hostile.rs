@@ -1,12 +1,14 @@
-//! Handshakes with parties that mean harm, or are broken.
+//! Handshakes with parties that mean harm, are broken, or know less than we do.
 
 use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use fernamt_sdp::CryptoSuite;
 use rtc_dtls::cipher_suite::CipherSuiteId;
 use rtc_dtls::config::ConfigBuilder;
+use rtc_dtls::crypto_provider::RTCCryptoProvider;
 use rtc_dtls::crypto_provider::providers::AwsLcRsProvider;
 use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 
@@ -139,30 +141,66 @@ fn what_is_kept_for_later_is_bounded() {
     assert_eq!(server.agreement.rtp.associations[0].records, MAX_RECORDS);
 }
 
-/// A client as others may configure it.
-fn client_with(change: impl FnOnce(ConfigBuilder) -> ConfigBuilder, own: &Certificate) -> Identity {
-    let mut identity = Identity::new(own).unwrap();
-    let builder = ConfigBuilder::default()
+/// How a client is set up that knows one profile only.
+fn client_with(profile: SrtpProtectionProfile) -> ConfigBuilder {
+    ConfigBuilder::default()
         .with_crypto_provider(Arc::new(AwsLcRsProvider::new()))
         .with_cipher_suites(vec![CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256])
-        .with_srtp_protection_profiles(vec![SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80])
-        .with_insecure_skip_verify(true);
-    identity.client = Arc::new(change(builder).build(true, None).unwrap());
-    identity
+        .with_srtp_protection_profiles(vec![profile])
+        .with_insecure_skip_verify(true)
+}
+
+/// Lets a client that is set up so shake hands with a server of ours.
+fn shake_hands(own: &Certificate, client: ConfigBuilder) -> (Side, Side) {
+    let other = certificate();
+    let mut identity = Identity::new(own).unwrap();
+    identity.client = Arc::new(client.build(true, None).unwrap());
+    let mut client = Side::with(&identity, DtlsRole::Client, &other, CLIENT);
+    let mut server = Side::new(DtlsRole::Server, &other, own, SERVER);
+    let mut world = World::new();
+    world.begin(&mut client, SERVER);
+    world.run(&mut [&mut client, &mut server], 60_000);
+    (client, server)
 }
 
 #[test]
 fn who_shows_no_certificate_gets_no_keys() {
-    let (one, other) = (certificate(), certificate());
-    let identity = client_with(|builder| builder, &one);
-    let mut client = Side::with(&identity, DtlsRole::Client, &other, CLIENT);
-    let mut server = Side::new(DtlsRole::Server, &other, &one, SERVER);
-    let mut world = World::new();
-    world.begin(&mut client, SERVER);
-    world.run(&mut [&mut client, &mut server], 60_000);
-    assert_eq!(server.keys(), None);
-    assert_eq!(
-        server.agreed,
-        [Agreement::Failed(ProtectionFailure::Handshake)]
-    );
+    let profile = SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80;
+    let (_, server) = shake_hands(&certificate(), client_with(profile));
+    let failed = Agreement::Failed(ProtectionFailure::Handshake);
+    assert_eq!(server.agreed, [failed]);
+}
+
+#[test]
+fn who_knows_one_profile_gets_keys_for_it() {
+    for (profile, suite) in [
+        (
+            SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
+            CryptoSuite::AeadAes256Gcm,
+        ),
+        (
+            SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+            CryptoSuite::AeadAes128Gcm,
+        ),
+        (
+            SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+            CryptoSuite::AesCm128HmacSha1_80,
+        ),
+        (
+            SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_32,
+            CryptoSuite::AesCm128HmacSha1_32,
+        ),
+    ] {
+        let own = certificate();
+        let crypto = AwsLcRsProvider::new();
+        let key = crypto
+            .crypto()
+            .import_signing_key(SignatureScheme::EcdsaP256Sha256, &own.private_key)
+            .unwrap();
+        let chain = vec![own.certificate.clone().into()];
+        let shown = vec![rtc_dtls::crypto::Certificate::from_signing_key(chain, key)];
+        let (client, server) = shake_hands(&own, client_with(profile).with_certificates(shown));
+        assert_agreed(&client, &server);
+        assert_eq!(server.keys().unwrap().ours.suite, suite);
+    }
 }
