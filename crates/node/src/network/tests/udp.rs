@@ -163,7 +163,10 @@ fn what_cannot_be_sent_is_reported() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(reported.remote, "192.0.2.1:5060".parse().unwrap());
+    assert_eq!(
+        reported.remote,
+        "192.0.2.1:5060".parse::<SocketAddr>().unwrap()
+    );
 }
 
 #[test]
