@@ -2,6 +2,7 @@
 //! time. No network and no disk. For a profiler that counts instructions:
 //!
 //! ```text
+//! cargo build --release -p fernamt-exchange --example call_cost
 //! valgrind --tool=callgrind --toggle-collect='*Exchange*handle*' target/release/examples/call_cost 200
 //! ```
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
