@@ -423,6 +423,11 @@ impl Endpoint {
         self.gate.as_ref()?.rtp_destination()
     }
 
+    /// The one address where RTP comes from and goes to, as long as nobody else could take its place.
+    pub(crate) fn settled_at(&self, now_micros: u64) -> Option<SocketAddr> {
+        self.gate.as_ref()?.settled_at(now_micros)
+    }
+
     /// Whether the party wants to receive.
     pub(crate) fn receives(&self) -> bool {
         self.gate.as_ref().is_some_and(Gate::receives)
