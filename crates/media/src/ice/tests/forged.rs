@@ -1,5 +1,6 @@
 //! Messages of people who do not know the password, and bytes that are no messages.
 
+use fernamt_stun::message::{ErrorCode, Integrity};
 use std::collections::HashSet;
 
 use fernamt_stun::message::{Builder, attribute};
