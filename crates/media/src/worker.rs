@@ -150,13 +150,14 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, number: usize) -> Worker {
+        let next_tick_micros = shared.after_tick();
         Worker {
             shared,
             known: KnownSlots::default(),
             room: Room::new(),
             events: Vec::new(),
             number,
-            next_tick_micros: 0,
+            next_tick_micros,
         }
     }
 
@@ -236,7 +237,7 @@ impl Worker {
     /// idle pairs in order.
     fn tick(&mut self) {
         let now_micros = self.shared.now_micros();
-        self.next_tick_micros = now_micros + self.shared.config.tick.as_micros() as u64;
+        self.next_tick_micros = self.shared.after_tick();
         let threads = self.shared.stations.len();
         for slot in self
             .known

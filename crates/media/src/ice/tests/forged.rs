@@ -1,9 +1,8 @@
 //! Messages of people who do not know the password, and bytes that are no messages.
 
-use fernamt_stun::message::{ErrorCode, Integrity};
 use std::collections::HashSet;
 
-use fernamt_stun::message::{Builder, attribute};
+use fernamt_stun::message::{Builder, ErrorCode, Integrity, attribute};
 use proptest::prelude::*;
 
 use super::*;
