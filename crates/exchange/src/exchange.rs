@@ -351,16 +351,15 @@ impl Exchange {
     }
 
     fn commit(&mut self, ticket: Ticket, done: bool) {
-        let index = u32::try_from(ticket.0 >> 32).unwrap_or(u32::MAX);
-        let generation = (ticket.0 & u64::from(u32::MAX)) as u32;
-        let slot = CallSlot { index, generation };
+        let (wait, slot) = call::Wait::of(ticket);
         if let Some(call) = self.calls.get_mut(slot) {
-            if done {
-                call.committed(&mut self.stack);
-            } else {
-                call.commit_failed(&mut self.stack);
+            match (wait, done) {
+                (call::Wait::Answer, true) => call.committed(&mut self.stack),
+                (call::Wait::Answer, false) => call.commit_failed(&mut self.stack),
+                (call::Wait::Record, _) => call.recorded(&mut self.stack),
             }
         }
+        self.remove_if_done(slot);
     }
 
     fn command(&mut self, command: Command) {

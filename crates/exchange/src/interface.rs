@@ -180,7 +180,18 @@ pub enum Write {
         record: Box<CallRecord>,
         /// The course of the call.
         journal: Journal,
+        /// Whoever waits for it to be on disk.
+        ticket: Option<Ticket>,
     },
+}
+
+impl Write {
+    /// Whoever waits for it to be on disk.
+    pub const fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Write::State { ticket, .. } | Write::Closed { ticket, .. } => *ticket,
+        }
+    }
 }
 
 /// News for whoever listens.

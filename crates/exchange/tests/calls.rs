@@ -251,6 +251,32 @@ fn a_full_disk_refuses_the_call_and_hangs_up_on_the_callee() {
 }
 
 #[test]
+fn whoever_hangs_up_is_told_so_when_the_record_is_on_disk() {
+    for disk_full in [false, true] {
+        let mut rig = Rig::new();
+        let (mut anna, bert) = two_phones(&mut rig);
+        let (mut hers, _) = talking(&mut rig, &mut anna, &bert);
+        (rig.disk_slow, rig.disk_full) = (true, disk_full);
+        let bye = anna.in_dialog(&mut hers, "BYE", "", "");
+        anna.send(&mut rig, &bye);
+        // The other party and the media do not wait.
+        let other = bert.expect(&mut rig, "BYE");
+        bert.respond(&mut rig, &other, "200 OK", "", "");
+        assert!(rig.open_ports.is_empty());
+        rig.pass(Duration::from_millis(500));
+        anna.send(&mut rig, &bye);
+        anna.expect_nothing(&mut rig);
+        rig.finish_writing();
+        anna.expect(&mut rig, "SIP/2.0 200");
+        assert_eq!(rig.records.len(), 1);
+        rig.pass(Duration::from_secs(60));
+        anna.expect_nothing(&mut rig);
+        assert_eq!(rig.exchange.call_count(), 0);
+        assert_eq!(rig.exchange.transaction_counts(), (0, 0));
+    }
+}
+
+#[test]
 fn a_full_media_range_refuses_the_call() {
     let mut rig = Rig::new();
     let (mut anna, bert) = two_phones(&mut rig);

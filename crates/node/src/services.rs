@@ -163,11 +163,11 @@ impl Services for NodeServices {
             return;
         };
         self.news.journal_refusals.fetch_add(1, Ordering::Relaxed);
-        if let Write::State { call, ticket, .. } = refused.0 {
+        if let Write::State { call, .. } = &refused.0 {
             tracing::error!(%call, "the journal of calls is too slow: a state was not written");
-            if let Some(ticket) = ticket {
-                self.inboxes.push(shard, Item::CommitFailed(ticket));
-            }
+        }
+        if let Some(ticket) = refused.0.ticket() {
+            self.inboxes.push(shard, Item::CommitFailed(ticket));
         }
     }
 

@@ -352,17 +352,19 @@ impl Flood {
                         .handle(self.now, Input::Answer { question, answer });
                 }
                 Output::Media(command) => self.order_media(&command),
-                Output::Write(Write::State { call, ticket, .. }) => {
-                    self.states.insert(call.0);
-                    if let Some(ticket) = ticket {
-                        self.exchange.handle(self.now, Input::Committed(ticket));
-                    }
-                }
-                Output::Write(Write::Closed { record, .. }) => {
-                    self.states.remove(&record.call.0);
-                }
+                Output::Write(write) => self.write(&write),
                 Output::CloseConnection(_) | Output::Publish(_) => {}
             }
+        }
+    }
+
+    fn write(&mut self, write: &Write) {
+        match write {
+            Write::State { call, .. } => self.states.insert(call.0),
+            Write::Closed { record, .. } => self.states.remove(&record.call.0),
+        };
+        if let Some(ticket) = write.ticket() {
+            self.exchange.handle(self.now, Input::Committed(ticket));
         }
     }
 

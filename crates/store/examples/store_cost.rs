@@ -112,6 +112,7 @@ fn calls(folder: &DataFolder, rate: u64, seconds: u64) {
                 writes.push(Write::Closed {
                     record,
                     journal: course(),
+                    ticket: Some(Ticket(number)),
                 });
             }
         }

@@ -87,9 +87,15 @@ pub(crate) fn course() -> Journal {
 }
 
 pub(crate) fn closed(call: u64) -> Write {
+    awaited(call, None)
+}
+
+/// The same, for which somebody waits.
+pub(crate) fn awaited(call: u64, ticket: Option<u64>) -> Write {
     Write::Closed {
         record: Box::new(record(call, call as i64)),
         journal: course(),
+        ticket: ticket.map(Ticket),
     }
 }
 

@@ -97,6 +97,7 @@ fn end(journal: &CallJournal, call: u64) {
             Write::Closed {
                 record,
                 journal: Journal::default(),
+                ticket: None,
             },
         )
         .unwrap();

@@ -2,9 +2,9 @@
 //! hear of it.
 
 use super::release::Ending;
-use super::{Answered, Call, Carry, Stage};
+use super::{Answered, Call, Carry, Stage, Wait};
 use crate::cause::Cause;
-use crate::interface::{Event, Output, Ticket, Write};
+use crate::interface::{Event, Output, Write};
 use crate::leg::{Description, LegCommand};
 use crate::stack::Stack;
 
@@ -78,7 +78,6 @@ impl Call {
         partner: Option<u8>,
         description: Option<Description>,
     ) {
-        let ticket = Ticket(u64::from(self.slot.index) << 32 | u64::from(self.slot.generation));
         // The talk begins for the record when the called party has answered; the write takes
         // milliseconds.
         self.answered = Some(Answered {
@@ -91,7 +90,7 @@ impl Call {
         let write = Write::State {
             call: self.reference,
             state,
-            ticket: Some(ticket),
+            ticket: Some(Wait::Answer.ticket(self.slot)),
         };
         stack.outputs.push_back(Output::Write(write));
     }

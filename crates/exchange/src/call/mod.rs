@@ -11,6 +11,9 @@ mod release;
 mod seek;
 mod service;
 mod snapshot;
+mod wait;
+
+pub(crate) use wait::Wait;
 
 use std::sync::Arc;
 
@@ -62,6 +65,8 @@ pub(crate) struct Call {
     carrying: Option<Carrying>,
     journal: Journal,
     ending: Option<Ending>,
+    /// The record has been given to the journal and is not on disk yet.
+    recording: bool,
     codec: Option<Box<str>>,
     /// How far the media are encrypted, as was last told.
     reach: Option<bridge::Reach>,
@@ -203,6 +208,7 @@ impl Call {
             carrying: None,
             journal,
             ending: None,
+            recording: false,
             codec: None,
             reach: None,
             warning: None,
@@ -259,7 +265,7 @@ impl Call {
     /// Something happened on a leg.
     pub(crate) fn leg_event(&mut self, stack: &mut Stack, leg: u8, event: LegEvent) {
         match event {
-            LegEvent::Finished => self.leg_over(leg),
+            LegEvent::Finished => self.leg_finished(stack, leg),
             LegEvent::Lost => self.look_for(stack, leg),
             LegEvent::Released(release) => self.leg_released(stack, leg, release),
             LegEvent::Progress(progress) => self.progressed(stack, leg, progress),
@@ -387,6 +393,7 @@ impl Call {
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.stage, Stage::Releasing)
             && self.bridge.is_closed()
+            && !self.recording
             && self.legs.iter().all(|leg| leg.over)
     }
 

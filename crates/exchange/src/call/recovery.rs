@@ -120,6 +120,7 @@ fn end_ringing(stack: &mut Stack, ringing: snapshot::Ringing) {
     let write = Write::Closed {
         record: Box::new(record),
         journal,
+        ticket: None,
     };
     stack.outputs.push_back(Output::Write(write));
 }
@@ -192,6 +193,7 @@ fn resume(
         }),
         journal,
         ending: None,
+        recording: false,
         codec: heading.codec,
         reach: None,
         warning: None,

@@ -5,7 +5,7 @@ use core::time::Duration;
 use fernamt_charging::{CallRecord, LegRecord, LegRole, Releaser};
 use fernamt_sip::time::Now;
 
-use super::{Call, Stage};
+use super::{Call, Stage, Wait};
 use crate::cause::Cause;
 use crate::interface::{Output, Write};
 use crate::leg::{LegCommand, Rejection, Release};
@@ -37,9 +37,17 @@ impl Ending {
 }
 
 impl Call {
+    /// A leg has nothing more to do, because its party has left or because it was told to end.
+    pub(super) fn leg_finished(&mut self, stack: &mut Stack, leg: u8) {
+        self.leg_over(leg);
+        if matches!(self.stage, Stage::Releasing) {
+            self.confirm_releases(stack);
+        }
+    }
+
     /// A party has left, or was found to be gone.
     pub(super) fn leg_released(&mut self, stack: &mut Stack, leg: u8, release: Release) {
-        self.leg_over(leg);
+        self.leg_finished(stack, leg);
         if matches!(self.stage, Stage::Releasing) {
             return;
         }
@@ -54,6 +62,7 @@ impl Call {
                 cause: release.cause,
                 status: None,
             };
+            self.tell(stack, leg, LegCommand::ConfirmRelease);
             return self.leg_rejected(stack, leg, rejection);
         }
         let rejection = Rejection {
@@ -61,6 +70,27 @@ impl Call {
             status: release.status,
         };
         self.refuse_with(stack, rejection, Ending::new(stack, release.cause, by));
+        self.confirm_releases(stack);
+    }
+
+    /// The record is on disk, or has to wait until the disk can be written again, for which nobody
+    /// else waits.
+    pub(crate) fn recorded(&mut self, stack: &mut Stack) {
+        self.recording = false;
+        self.confirm_releases(stack);
+    }
+
+    /// Tells parties that have hung up that it is so, unless the record of an answered call is still to
+    /// be written: after a crash, whoever was told that the call is over does not say it again.
+    fn confirm_releases(&mut self, stack: &mut Stack) {
+        let is_recorded = self.ending.is_none() && !self.recording;
+        if self.answered.is_some() && !is_recorded {
+            return;
+        }
+        for leg in 0..self.legs.len() {
+            let Ok(leg) = u8::try_from(leg) else { break };
+            self.tell(stack, leg, LegCommand::ConfirmRelease);
+        }
     }
 
     /// Somebody commands the end.
@@ -183,7 +213,13 @@ impl Call {
         };
         let record = Box::new(self.record(&ending));
         let journal = std::mem::take(&mut self.journal);
-        let write = Write::Closed { record, journal };
+        self.recording = self.answered.is_some();
+        let ticket = self.recording.then(|| Wait::Record.ticket(self.slot));
+        let write = Write::Closed {
+            record,
+            journal,
+            ticket,
+        };
         stack.outputs.push_back(Output::Write(write));
     }
 

@@ -160,4 +160,6 @@ pub(crate) enum LegCommand {
     ReplyInformation { reply: ReplyToken, status: u16 },
     /// End the leg, whatever it is doing.
     Release { cause: Cause, elsewhere: bool },
+    /// Tell a party that has hung up that it is so.
+    ConfirmRelease,
 }

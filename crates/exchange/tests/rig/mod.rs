@@ -15,7 +15,9 @@ use fernamt_charging::CallRecord;
 use fernamt_exchange::Exchange;
 use fernamt_exchange::config::Config;
 use fernamt_exchange::directory::{Device, Directory};
-use fernamt_exchange::interface::{Answer, Destination, Event, Input, Output, Question, Write};
+use fernamt_exchange::interface::{
+    Answer, Destination, Event, Input, Output, Question, Ticket, Write,
+};
 use fernamt_exchange::journal::Entry;
 use fernamt_exchange::media;
 use fernamt_exchange::registrar::Location;
@@ -41,6 +43,9 @@ pub(crate) struct Rig {
     pub(crate) states: Vec<(fernamt_charging::CallReference, Vec<u8>)>,
     pub(crate) events: Vec<Event>,
     pub(crate) disk_full: bool,
+    /// Writing takes until [`Rig::finish_writing`].
+    pub(crate) disk_slow: bool,
+    writing: Vec<(Ticket, bool)>,
     pub(crate) media_full: bool,
     /// How long the exchange and what is around it have been at work.
     pub(crate) thinking: Duration,
@@ -80,6 +85,8 @@ impl Rig {
             states: Vec::new(),
             events: Vec::new(),
             disk_full: false,
+            disk_slow: false,
+            writing: Vec::new(),
             media_full: false,
             thinking: Duration::ZERO,
         };
@@ -256,29 +263,42 @@ impl Rig {
     }
 
     fn write(&mut self, write: Write) {
+        let ticket = write.ticket();
         match write {
-            Write::State {
-                call,
-                state,
-                ticket,
-            } => {
+            Write::State { call, state, .. } => {
                 if !self.disk_full {
                     self.states.retain(|(known, _)| *known != call);
                     self.states.push((call, state));
                 }
-                if let Some(ticket) = ticket {
-                    let input = match self.disk_full {
-                        false => Input::Committed(ticket),
-                        true => Input::CommitFailed(ticket),
-                    };
-                    self.exchange.handle(self.now, input);
-                }
             }
-            Write::Closed { record, journal } => {
+            Write::Closed {
+                record, journal, ..
+            } => {
                 self.states.retain(|(known, _)| *known != record.call);
                 self.records.push((*record, journal.entries()));
             }
         }
+        match ticket {
+            Some(ticket) if self.disk_slow => self.writing.push((ticket, !self.disk_full)),
+            Some(ticket) => self.written(ticket, !self.disk_full),
+            None => {}
+        }
+    }
+
+    fn written(&mut self, ticket: Ticket, done: bool) {
+        let input = match done {
+            true => Input::Committed(ticket),
+            false => Input::CommitFailed(ticket),
+        };
+        self.exchange.handle(self.now, input);
+    }
+
+    /// All that was to be written is on disk, or has failed.
+    pub(crate) fn finish_writing(&mut self) {
+        for (ticket, done) in std::mem::take(&mut self.writing) {
+            self.written(ticket, done);
+        }
+        self.drain();
     }
 
     /// The next message for this address, of any kind.

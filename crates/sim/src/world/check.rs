@@ -266,7 +266,7 @@ impl World {
             Some(_) => {}
             None => wrong.push("nobody was ever told of its end".to_owned()),
         }
-        let hung_up = |leg: Option<&Leg>| leg.and_then(|leg| leg.bye_received).is_some();
+        let hung_up = |leg: Option<&Leg>| leg.and_then(|leg| leg.bye_heard).is_some();
         let plausible = match record.released_by {
             Releaser::Caller => hung_up(Some(caller)),
             Releaser::Callee => hung_up(callee),

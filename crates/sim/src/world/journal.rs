@@ -41,19 +41,14 @@ impl Journal {
         let mut complaints = Vec::new();
         let mut left = Vec::new();
         for (shard, write) in std::mem::take(&mut self.waiting) {
-            let ticket = match &write {
-                Write::State { ticket, .. } => *ticket,
-                Write::Closed { .. } => None,
-            };
+            let ticket = write.ticket();
             if self.is_full {
-                match ticket {
-                    Some(ticket) => written.push(Written {
-                        shard,
-                        ticket,
-                        done: false,
-                    }),
-                    None => left.push((shard, write)),
-                }
+                written.extend(ticket.map(|ticket| Written {
+                    shard,
+                    ticket,
+                    done: false,
+                }));
+                left.extend(still_to_be_written(write).map(|write| (shard, write)));
                 continue;
             }
             complaints.extend(self.write(write));
@@ -100,5 +95,23 @@ impl Journal {
     /// How many writes wait.
     pub(super) fn waiting_count(&self) -> usize {
         self.waiting.len()
+    }
+}
+
+/// What stays of a write that could not be made and that nobody waits for any more: all but the state
+/// of a call that was refused for it.
+fn still_to_be_written(write: Write) -> Option<Write> {
+    match write {
+        Write::State {
+            ticket: Some(_), ..
+        } => None,
+        Write::Closed {
+            record, journal, ..
+        } => Some(Write::Closed {
+            record,
+            journal,
+            ticket: None,
+        }),
+        write => Some(write),
     }
 }

@@ -160,10 +160,15 @@ impl World {
                 Write::Closed {
                     mut record,
                     journal,
+                    ticket,
                 },
             ) => {
                 record.duration += Duration::from_secs(5);
-                vec![Write::Closed { record, journal }]
+                vec![Write::Closed {
+                    record,
+                    journal,
+                    ticket,
+                }]
             }
             (_, write) => vec![write],
         }

@@ -36,7 +36,9 @@ pub(super) struct Leg {
     pub(super) answered_at: Option<Time>,
     /// When it ended: by BYE or CANCEL either way, or by a refusal.
     pub(super) over_at: Option<Time>,
-    /// When the phone's BYE was received and accepted.
+    /// When the phone's BYE was received first, which is not answered before the record is on disk.
+    pub(super) bye_heard: Option<Time>,
+    /// When the phone's BYE was received that was accepted.
     pub(super) bye_received: Option<Time>,
     pub(super) bye_sent: Option<Time>,
     pub(super) cancelled_at: Option<Time>,
@@ -59,6 +61,7 @@ impl Leg {
             self.tag = tag.into();
             self.answered_at = None;
             self.over_at = None;
+            self.bye_heard = None;
             self.bye_received = None;
             self.bye_sent = None;
             self.final_status = None;
@@ -89,8 +92,14 @@ impl Observer {
             return;
         };
         leg.last_at = now;
-        if message.method() == Method::Cancel && message.is_request() && leg.incoming {
-            leg.cancelled_at.get_or_insert(now);
+        match message.method() {
+            Method::Cancel if message.is_request() && leg.incoming => {
+                leg.cancelled_at.get_or_insert(now);
+            }
+            Method::Bye if message.is_request() => {
+                leg.bye_heard.get_or_insert(now);
+            }
+            _ => {}
         }
         if let Some(status) = message.status()
             && cseq.method == Method::Invite
@@ -197,9 +206,18 @@ impl Observer {
                 leg.over_at.get_or_insert(now);
             }
             (Method::Bye, 200..=299) => {
-                leg.bye_received.get_or_insert(now);
-                leg.over_at.get_or_insert(now);
+                let heard = leg.bye_heard.unwrap_or(now);
+                leg.bye_received.get_or_insert(heard);
+                leg.over_at.get_or_insert(heard);
             }
+            // Its record was on disk just before the exchange was killed.
+            (Method::Bye, 481) if self.has_restarted => {
+                if let Some(heard) = leg.bye_heard {
+                    leg.bye_received.get_or_insert(heard);
+                    leg.over_at.get_or_insert(heard);
+                }
+            }
+            (Method::Bye, 300..) => leg.bye_heard = None,
             _ => {}
         }
     }
@@ -262,6 +280,7 @@ impl Observer {
             incoming,
             answered_at: None,
             over_at: None,
+            bye_heard: None,
             bye_received: None,
             bye_sent: None,
             cancelled_at: None,

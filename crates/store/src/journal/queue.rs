@@ -74,13 +74,7 @@ impl Queue {
             Write::State { .. } => MAX_WAITING,
             Write::Closed { .. } => MAX_WAITING_CLOSED,
         };
-        let urgent = matches!(
-            write,
-            Write::State {
-                ticket: Some(_),
-                ..
-            }
-        );
+        let urgent = write.ticket().is_some();
         let mut waiting = self.lock();
         if waiting.batch.items.len() >= limit {
             return Err(QueueFull(write));

@@ -44,8 +44,22 @@ struct Encoded {
 
 #[derive(Clone, Copy)]
 enum Meaning {
-    State { waits: Option<(u16, Ticket)> },
-    Closed { answered: bool },
+    State {
+        waits: Option<(u16, Ticket)>,
+    },
+    Closed {
+        answered: bool,
+        waits: Option<(u16, Ticket)>,
+    },
+}
+
+impl Meaning {
+    /// Whoever waits for it to be on disk.
+    const fn waits(self) -> Option<(u16, Ticket)> {
+        match self {
+            Meaning::State { waits } | Meaning::Closed { waits, .. } => waits,
+        }
+    }
 }
 
 /// Nothing can be written at the moment.
@@ -225,7 +239,15 @@ impl Writer {
             push(call, payload, state);
         }
         for (call, payload) in held.closed() {
-            push(call, payload, Meaning::Closed { answered: true });
+            let answered = true;
+            push(
+                call,
+                payload,
+                Meaning::Closed {
+                    answered,
+                    waits: None,
+                },
+            );
         }
     }
 
@@ -243,12 +265,17 @@ impl Writer {
                 });
                 (*call, Meaning::State { waits }, framed)
             }
-            Write::Closed { record, journal } => {
+            Write::Closed {
+                record,
+                journal,
+                ticket,
+            } => {
+                let waits = ticket.map(|ticket| (item.shard, ticket));
                 let answered = record.answer.is_some();
                 let framed = frame::push(&mut self.buffer, salt, |buffer| {
                     record::push_closed(record, journal, MAX_PAYLOAD_BYTES, buffer);
                 });
-                (record.call, Meaning::Closed { answered }, framed)
+                (record.call, Meaning::Closed { answered, waits }, framed)
             }
         };
         if framed.is_ok() {
@@ -262,9 +289,7 @@ impl Writer {
             });
         } else {
             tracing::error!(%call, limit = MAX_PAYLOAD_BYTES, "a record of a call is too large to be written");
-            if let Meaning::State { waits } = meaning {
-                self.failed.extend(waits);
-            }
+            self.failed.extend(meaning.waits());
         }
     }
 
@@ -289,8 +314,9 @@ impl Writer {
                     self.ledger.state(call, position, length as u32);
                     self.committed.extend(waits);
                 }
-                Meaning::Closed { .. } => {
+                Meaning::Closed { waits, .. } => {
                     self.ledger.release(call);
+                    self.committed.extend(waits);
                     closed += 1;
                 }
             }
@@ -327,7 +353,10 @@ impl Writer {
                 _ if again => {}
                 Meaning::State { waits: Some(waits) } => self.failed.push(waits),
                 Meaning::State { waits: None } => self.held.keep_state(call, payload),
-                Meaning::Closed { answered } => self.held.keep_closed(call, answered, payload),
+                Meaning::Closed { answered, waits } => {
+                    self.failed.extend(waits);
+                    self.held.keep_closed(call, answered, payload);
+                }
             }
         }
         // What it has copied is not written, and it cannot go back.

@@ -18,8 +18,11 @@ pub(crate) mod transaction_use;
 mod unconfirmed;
 mod write;
 
+use std::sync::Arc;
+
 use fernamt_sip::dialog::Dialog;
 use fernamt_sip::message::{Message, Method};
+use fernamt_sip::transaction::ServerId;
 use fernamt_sip::transport::Flow;
 
 use super::{Description, LegCommand, LegId};
@@ -57,6 +60,8 @@ pub(crate) struct SipLeg {
     /// What we last told the peer about our media.
     described: Option<Description>,
     informations: Vec<PendingInformation>,
+    /// The answer to the peer's BYE, until it may be given.
+    farewell: Option<(ServerId, Arc<[u8]>)>,
     /// After a restart: the 2xx whose ACK has not been seen.
     unconfirmed: Option<Unconfirmed>,
     /// The 2xx has been sent or received.
@@ -176,6 +181,7 @@ impl SipLeg {
                 self.reply_information(cx, reply, status);
             }
             LegCommand::Release { cause, elsewhere } => self.release(cx, cause, elsewhere),
+            LegCommand::ConfirmRelease => self.confirm_release(cx),
         }
     }
 

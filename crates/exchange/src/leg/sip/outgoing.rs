@@ -130,6 +130,7 @@ impl SipLeg {
             session: None,
             described: None,
             informations: Vec::new(),
+            farewell: None,
             unconfirmed: None,
             answered: false,
             encryption: None,

@@ -11,7 +11,7 @@ use fernamt_sip::transport::Flow;
 use super::offer::OwnOffer;
 use super::session::Session;
 use super::transaction_use::TransactionUse;
-use super::write::{Branch, Reply};
+use super::write::{Branch, Reply, status_words};
 use super::{Context, Phase, SipLeg};
 use crate::cause::Cause;
 use crate::interface::Output;
@@ -86,14 +86,16 @@ impl SipLeg {
         });
     }
 
-    /// The peer hangs up.
+    /// The peer hangs up. It is told so when the call says that it may be.
     pub(super) fn bye_received(
         &mut self,
         cx: &mut Context<'_>,
         server: ServerId,
         bye: &Message<'_>,
     ) {
-        self.respond(cx, server, bye, &Reply::status(200), |_| {});
+        let bytes = self.write_response(cx, bye, &Reply::status(200), |_| {});
+        cx.sent(self.id, &status_words(200, bye.method()), &[]);
+        self.farewell = Some((server, bytes));
         let cause = Cause::of_message(bye).unwrap_or(Cause::NORMAL_CLEARING);
         let status = matches!(self.phase, Phase::Incoming(_)).then_some(487);
         if status.is_some() {
@@ -108,6 +110,15 @@ impl SipLeg {
                 status,
             },
         );
+    }
+
+    /// Answers the BYE of the peer.
+    pub(super) fn confirm_release(&mut self, cx: &mut Context<'_>) {
+        if let Some((server, bytes)) = self.farewell.take() {
+            let now = cx.stack.now.time;
+            // A transaction that is over has nobody left who waits for this.
+            let _ = cx.stack.transactions.respond(now, server, bytes, 200);
+        }
     }
 
     /// The leg is over, and the call is told why.

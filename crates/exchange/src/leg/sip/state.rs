@@ -96,6 +96,7 @@ impl SipLeg {
             session: None,
             described: state.described.map(|described| described.0),
             informations: Vec::new(),
+            farewell: None,
             unconfirmed: None,
             answered: true,
             encryption: None,

@@ -110,7 +110,7 @@ pub(super) fn first_words<'m>(message: &Message<'m>) -> Cow<'m, str> {
     }
 }
 
-fn status_words(status: u16, method: Method<'_>) -> String {
+pub(super) fn status_words(status: u16, method: Method<'_>) -> String {
     let digits = [status / 100, status / 10 % 10, status % 10];
     let digits = digits.map(|digit| char::from(b'0' + u8::try_from(digit % 10).unwrap_or(0)));
     // Longer than any, so that the text is made in one piece.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::error::StoreError;
 use crate::journal::disk::{Disk, SegmentFile};
-use crate::samples::{closed, folder, state};
+use crate::samples::{awaited, closed, folder, state};
 
 /// What is wrong with the disk at the moment.
 #[derive(Debug, Default)]
@@ -98,11 +98,11 @@ fn goes_through(faults: Faults) {
     journal
         .append(0, state(3, b"to be answered", Some(3)))
         .unwrap();
-    journal.append(0, closed(1)).unwrap();
+    journal.append(0, awaited(1, Some(6))).unwrap();
     journal.append(0, state(2, b"held", None)).unwrap();
     let error = journal.flush().unwrap_err();
     assert!(matches!(error, StoreError::NotYetWritten { .. }), "{error}");
-    assert_eq!(told.take(), [(false, 0, Ticket(3))]);
+    assert_eq!(told.take(), [(false, 0, Ticket(3)), (false, 0, Ticket(6))]);
     // Still the same, at once and after another attempt.
     journal
         .append(1, state(4, b"to be answered", Some(4)))

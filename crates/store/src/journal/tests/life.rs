@@ -1,6 +1,6 @@
 use super::*;
 use crate::journal::{Settled, settle};
-use crate::samples::{closed, entries, folder, record, state};
+use crate::samples::{awaited, closed, entries, folder, record, state};
 
 #[test]
 fn every_ticket_comes_back_to_its_shard_in_order() {
@@ -9,9 +9,11 @@ fn every_ticket_comes_back_to_its_shard_in_order() {
     let (journal, recovered) = CallJournal::open(&folder, told.clone()).unwrap();
     assert_eq!(recovered, Recovered::default());
     for ticket in 0..100 {
-        journal
-            .append((ticket % 2) as u16, state(ticket, b"state", Some(ticket)))
-            .unwrap();
+        let write = match ticket % 5 {
+            0 => awaited(ticket, Some(ticket)),
+            _ => state(ticket, b"state", Some(ticket)),
+        };
+        journal.append((ticket % 2) as u16, write).unwrap();
     }
     journal.flush().unwrap();
     let told = told.take();
