@@ -161,6 +161,46 @@ fn update_changes_the_keys_of_one_side_and_of_no_other() {
     );
 }
 
+/// Before anybody has answered, as soon as offer and answer are complete (RFC 3311 section 5.1).
+#[test]
+fn update_changes_keys_while_it_still_rings() {
+    let mut rig = Rig::with(config());
+    rig.wish("bert", "required", "sdes");
+    let (mut anna, bert) = two_phones(&mut rig);
+    let offer = Kind::Sdes.offer("198.51.100.7", 4000);
+    let supported = "Supported: 100rel\r\n";
+    let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", supported, &offer);
+    let invite = bert.expect(&mut rig, "INVITE");
+    let his = answer(&body(&invite), "198.51.100.8", 5000, true);
+    let reliable = "Require: 100rel\r\nRSeq: 7\r\n";
+    bert.respond(&mut rig, &invite, "183 Session Progress", reliable, &his);
+    let confirmed = bert.expect(&mut rig, "PRACK");
+    bert.respond(&mut rig, &confirmed, "200 OK", "", "");
+    let progress = anna.expect(&mut rig, "SIP/2.0 183");
+    let mut talk = anna.talk_as_caller(&sent, &progress);
+    prack(&mut rig, &anna, &mut talk, &sent, &progress, "");
+    let (before, his_before) = both(&rig);
+    let changed = offer.replace("1 1 IN", "1 2 IN").replace(KEY, NEW_KEY);
+    let update = anna.in_dialog(&mut talk, "UPDATE", "", &changed);
+    anna.send(&mut rig, &update);
+    let carried = bert.expect(&mut rig, "UPDATE");
+    assert!(!body(&carried).contains(NEW_KEY), "{carried}");
+    let his = answer(&body(&carried), "198.51.100.8", 5000, true);
+    bert.respond(&mut rig, &carried, "200 OK", "", &his);
+    let ok = anna.expect(&mut rig, "SIP/2.0 200");
+    assert!(header(&ok, Name::CSeq).ends_with("UPDATE"));
+    assert_eq!(profile_of(&body(&ok)), "RTP/SAVP");
+    let (after, his_after) = both(&rig);
+    assert_eq!(sdes(&after).theirs.key_and_salt[0], 0x20);
+    assert_ne!(sdes(&before).theirs, sdes(&after).theirs);
+    assert_eq!(his_before.protection, his_after.protection);
+    bert.respond(&mut rig, &invite, "200 OK", "", "");
+    bert.expect(&mut rig, "ACK");
+    let ok = anna.expect(&mut rig, "SIP/2.0 200");
+    assert!(header(&ok, Name::CSeq).ends_with("INVITE"));
+    assert_eq!(both(&rig), (after, his_after));
+}
+
 /// A new certificate is a new association (RFC 8842 section 4), and none of the old keys is carried on.
 #[test]
 fn update_with_another_certificate_needs_another_handshake() {
