@@ -373,7 +373,7 @@ fn a_handshake_may_be_tried_where_the_party_may_be_and_nowhere_else() {
     let stranger = address("203.0.113.66:4000");
     for channel in [Channel::Rtp, Channel::Rtcp] {
         let mut gate = gate("10.0.0.5:4000", NAT);
-        let mut may = |gate: &mut Gate, from: SocketAddr, has_asked| {
+        let may = |gate: &mut Gate, from: SocketAddr, has_asked| {
             gate.may_shake_hands(channel, from, has_asked, 0)
         };
         let behind_nat = address("198.51.100.7:61000");
