@@ -5,114 +5,14 @@
 
 mod rig;
 
-use fernamt_exchange::config::Config;
-use fernamt_exchange::interface::Input;
 use fernamt_exchange::media::{
     self, Command, Dtls, Format, IceCandidateKind, Protection, ProtectionFailure, Remote,
     Rollovers, SrtpKey, SrtpKeys, StreamPosition,
 };
 use fernamt_sdp::CryptoSuite;
-use fernamt_sip::transport::Transport;
-use rig::sdp::{KEY, Kind, answer, line, profile_of};
-use rig::{ANSWER, OFFER, Phone, Rig, Talk, body};
-
-fn config() -> Config {
-    let all = [Transport::Udp, Transport::Tls, Transport::Wss];
-    Config {
-        listeners: all
-            .map(|transport| (transport, rig::EXCHANGE.parse().unwrap()))
-            .to_vec(),
-        fingerprint: Some(media::Fingerprint {
-            function: "sha-256".into(),
-            hash: [7; 32].into(),
-        }),
-        ..rig::config()
-    }
-}
-
-struct Talking {
-    rig: Rig,
-    anna: Phone,
-    bert: Phone,
-    hers: Talk,
-    his: Talk,
-    offer: String,
-    offered: String,
-    answered: String,
-}
-
-/// Anna has called Bert, who has SRTP when he is offered it.
-fn talking(kind: Kind, wish: &str) -> Talking {
-    let mut rig = Rig::with(config());
-    rig.wish("bert", wish, "automatic");
-    let (mut anna, bert) = rig::two_phones(&mut rig);
-    let offer = kind.offer("198.51.100.7", 4000);
-    let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
-    let invite = bert.expect(&mut rig, "INVITE");
-    let offered = body(&invite);
-    let his_answer = answer(&offered, "198.51.100.8", 5000, true);
-    bert.respond(&mut rig, &invite, "200 OK", "", &his_answer);
-    bert.expect(&mut rig, "ACK");
-    let ok = anna.expect(&mut rig, "SIP/2.0 200");
-    let mut hers = anna.talk_as_caller(&sent, &ok);
-    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
-    anna.send(&mut rig, &ack);
-    Talking {
-        hers,
-        his: bert.talk_as_callee(&invite),
-        rig,
-        anna,
-        bert,
-        offer,
-        offered,
-        answered: body(&ok),
-    }
-}
-
-impl Talking {
-    /// Anna offers something else: what Bert was offered and what she was answered.
-    fn reoffer(&mut self, offer: &str) -> (String, String) {
-        let Talking {
-            rig,
-            anna,
-            bert,
-            hers,
-            ..
-        } = self;
-        rig.media.clear();
-        let reinvite = anna.in_dialog(hers, "INVITE", "", offer);
-        anna.send(rig, &reinvite);
-        anna.expect(rig, "SIP/2.0 100");
-        let invite = bert.expect(rig, "INVITE");
-        let his = answer(&body(&invite), "198.51.100.8", 5000, true);
-        bert.respond(rig, &invite, "200 OK", "", &his);
-        bert.expect(rig, "ACK");
-        let ok = anna.expect(rig, "SIP/2.0 200");
-        let ack = anna.in_dialog(hers, "ACK", "", "");
-        anna.send(rig, &ack);
-        (body(&invite), body(&ok))
-    }
-
-    fn sides(&self) -> (Remote, Remote) {
-        let remotes = self.rig.remotes();
-        let [(_, caller), (_, callee)] = &remotes[..] else {
-            panic!("{remotes:?}")
-        };
-        (caller.clone(), callee.clone())
-    }
-
-    fn media(&mut self, event: media::Event) {
-        self.rig.input(Input::Media(event));
-    }
-
-    fn words(&self) -> String {
-        format!("{:?}", self.rig.records.last().unwrap().1)
-    }
-}
-
-fn crypto(description: &str) -> &str {
-    line(description, "a=crypto:").unwrap()
-}
+use rig::sdp::{KEY, Kind, answer, crypto, line, profile_of};
+use rig::secure::{Talking, config, talking};
+use rig::{ANSWER, OFFER, Rig, body};
 
 fn position(ssrc: u32) -> StreamPosition {
     StreamPosition {

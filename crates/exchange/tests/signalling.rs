@@ -338,21 +338,94 @@ fn dtmf_by_info_reaches_the_other_side() {
     anna.expect(&mut rig, "SIP/2.0 200");
 }
 
+/// RFC 3261 section 8.2.1: known, not supported, so 405, and the call goes on as if nothing had been asked.
 #[test]
-fn refer_is_refused_with_what_is_allowed() {
+fn refer_in_a_call_is_refused_with_what_is_allowed_and_changes_nothing() {
+    for extra in ["", "Require: norefersub\r\n"] {
+        let mut rig = Rig::new();
+        let (mut anna, bert) = two_phones(&mut rig);
+        let (mut hers, mut his) = talking(&mut rig, &mut anna, &bert);
+        let (states, orders) = (rig.states.clone(), rig.media.len());
+        let extra = format!("Refer-To: <sip:carla@192.0.2.1>\r\n{extra}");
+        for (phone, other, talk) in [(&anna, &bert, &mut hers), (&bert, &anna, &mut his)] {
+            let refer = phone.in_dialog(talk, "REFER", &extra, "");
+            phone.send(&mut rig, &refer);
+            let refused = phone.expect(&mut rig, "SIP/2.0 405");
+            assert_allows_no_refer(&refused);
+            // No subscription has begun, so that there is no NOTIFY (RFC 3515 section 2.4.4).
+            phone.expect_nothing(&mut rig);
+            other.expect_nothing(&mut rig);
+            phone.send(&mut rig, &refer);
+            assert_eq!(phone.expect(&mut rig, "SIP/2.0 405"), refused, "said again");
+        }
+        assert_eq!((&rig.states, rig.media.len()), (&states, orders));
+        let bye = anna.in_dialog(&mut hers, "BYE", "", "");
+        anna.send(&mut rig, &bye);
+        anna.expect(&mut rig, "SIP/2.0 200");
+        bert.expect(&mut rig, "BYE");
+        assert_eq!(rig.records.len(), 1);
+    }
+}
+
+#[test]
+fn refer_without_a_call_is_refused_when_it_is_known_who_asks() {
+    for extra in ["", "Require: norefersub\r\n"] {
+        let mut rig = Rig::new();
+        let (mut anna, bert) = two_phones(&mut rig);
+        let extra = format!("Refer-To: <sip:bert@192.0.2.1>\r\n{extra}");
+        anna.authenticated(&mut rig, "REFER", "sip:bert@192.0.2.1", &extra, "");
+        let refused = anna.expect(&mut rig, "SIP/2.0 405");
+        assert_allows_no_refer(&refused);
+        bert.expect_nothing(&mut rig);
+        assert_eq!(rig.exchange.call_count(), 0);
+    }
+}
+
+/// A tag of ours makes no dialog: REFER is as subject to it as BYE is.
+#[test]
+fn refer_into_a_call_of_others_or_into_none_reaches_nothing() {
     let mut rig = Rig::new();
     let (mut anna, bert) = two_phones(&mut rig);
     let (mut hers, _) = talking(&mut rig, &mut anna, &bert);
-    let refer = anna.in_dialog(
-        &mut hers,
-        "REFER",
-        "Refer-To: <sip:carla@192.0.2.1>\r\n",
-        "",
-    );
-    anna.send(&mut rig, &refer);
-    let refused = anna.expect(&mut rig, "SIP/2.0 405");
-    assert!(!header(&refused, Name::Allow).contains("REFER"));
-    assert_eq!(rig.open_ports.len(), 2);
+    let stranger = Phone::new("carla", "203.0.113.66:5060");
+    let refer_to = "Refer-To: <sip:carla@192.0.2.1>\r\n";
+    let forged = anna
+        .in_dialog(&mut hers, "REFER", refer_to, "")
+        .replace(";tag=tanna", ";tag=guess");
+    stranger.send(&mut rig, &forged);
+    stranger.expect(&mut rig, "SIP/2.0 481");
+    let bye = anna.in_dialog(&mut hers, "BYE", "", "");
+    anna.send(&mut rig, &bye);
+    anna.expect(&mut rig, "SIP/2.0 200");
+    rig.pass(Duration::from_secs(60));
+    rig.wire.clear();
+    let late = anna.in_dialog(&mut hers, "REFER", refer_to, "");
+    anna.send(&mut rig, &late);
+    anna.expect(&mut rig, "SIP/2.0 481");
+}
+
+/// What is not done is offered nowhere, so that a phone shows no key for it.
+#[test]
+fn refer_is_offered_nowhere() {
+    let mut rig = Rig::new();
+    let (mut anna, bert) = two_phones(&mut rig);
+    anna.invite(&mut rig, "sip:bert@192.0.2.1", "", OFFER);
+    let invite = bert.expect(&mut rig, "INVITE");
+    assert_allows_no_refer(&invite);
+    bert.respond(&mut rig, &invite, "200 OK", "", ANSWER);
+    assert_allows_no_refer(&anna.expect(&mut rig, "SIP/2.0 200"));
+    for (method, expected) in [("OPTIONS", "SIP/2.0 200"), ("DANCE", "SIP/2.0 501")] {
+        let text = anna.request(method, "sip:192.0.2.1", "", "");
+        anna.send(&mut rig, &text);
+        assert_allows_no_refer(&anna.expect(&mut rig, expected));
+    }
+}
+
+fn assert_allows_no_refer(text: &str) {
+    let allowed = header(text, Name::Allow);
+    let mut methods = allowed.split(", ");
+    assert!(methods.clone().any(|method| method == "INVITE"), "{text}");
+    assert!(methods.all(|method| method != "REFER"), "{text}");
 }
 
 #[test]

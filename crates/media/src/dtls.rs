@@ -1,8 +1,9 @@
 //! Keys agreed with a party on the media path (RFC 5763, RFC 5764): which handshakes there are, who may
 //! take part, and which one counts. Handshakes are those of `rtc-dtls`; packets are protected elsewhere.
 //!
-//! Whoever is allowed to speak at all (the gate says so) may try a handshake. Each source has its own,
-//! so that nobody can spoil that of another, and only one that shows the negotiated certificate has a
+//! Whoever is allowed to speak at all (the gate says so) may try a handshake, and so may one who has sent
+//! an authentic check: the ClientHello of a party whose check was answered comes before ours is. Each
+//! source has its own, so that nobody can spoil that of another, and only one that shows the negotiated certificate has a
 //! consequence: its keys count from its end on, and the others are forgotten. What is established
 //! stays until the party itself has completed another handshake.
 
@@ -134,8 +135,10 @@ impl KeyAgreement {
         let may_begin = is_hello && self.role == DtlsRole::Server;
         let identity = self.identity.clone();
         let port = self.port(arrival.channel);
+        // Whoever has only repeated a check of the party has a handshake of his own.
         let belongs = |association: &Association| {
-            arrival.is_one_party || same(association.party, arrival.from)
+            let is_the_partys = association.is_vouched || association.is_established;
+            same(association.party, arrival.from) || (arrival.is_one_party && is_the_partys)
         };
         let under_way = port
             .associations
@@ -151,6 +154,7 @@ impl KeyAgreement {
                 && let Some(known) = port.associations.get_mut(index)
             {
                 known.party = arrival.from;
+                known.is_vouched = true;
             }
             return Some(index);
         }

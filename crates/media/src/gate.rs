@@ -250,18 +250,17 @@ impl Gate {
     }
 
     /// Whether a handshake with somebody at this address may be about this party: from where checks
-    /// have found it, where it is latched, or where signalling says that it may be.
+    /// have found it or (`has_asked`) it has sent authentic ones, where it is latched, or where
+    /// signalling says that it may be.
     pub(crate) fn may_shake_hands(
         &mut self,
         channel: Channel,
         from: SocketAddr,
+        has_asked: bool,
         now_micros: u64,
     ) -> bool {
         let may_be_here = match (&self.paths, self.latch.address()) {
-            (Some(paths), _) => paths.accept(channel, from),
-            (None, Some(latched)) if channel == Channel::Rtp => {
-                same(latched, from) || same(self.negotiated.rtp, from)
-            }
+            (Some(paths), _) => has_asked || paths.accept(channel, from),
             (None, Some(latched)) => latched.ip() == from.ip() || self.is_negotiated(channel, from),
             (None, None) => {
                 self.is_negotiated(channel, from) || from.ip() == self.negotiated.signalling

@@ -185,6 +185,13 @@ impl Agent {
         valid.map(|pair| pair.remote).chain(former)
     }
 
+    /// Whether an authentic check has come from there, be it answered by one of ours or not yet.
+    pub(crate) fn was_asked_from(&self, from: SocketAddr) -> bool {
+        self.pairs
+            .iter()
+            .any(|pair| pair.has_asked && same(pair.remote, from))
+    }
+
     /// Whether looking for a way has lasted too long; true once.
     pub(crate) fn gives_up(&mut self, now_micros: u64) -> bool {
         let is_over = self.selected().is_none() && now_micros >= self.search_end_micros;

@@ -184,6 +184,85 @@ fn dtls_hello_race() {
     assert_talking(&mut party, &mut phone);
 }
 
+/// A phone begins when its own check is answered. Behind a NAT ours reaches it later, or never.
+#[test]
+fn the_first_hello_counts_although_our_own_check_is_not_answered_yet() {
+    let (exchange, _) = exchange();
+    let mut party = Browser::new(Party::new(A), DtlsRole::Client)
+        .with_ice(true)
+        .with_dtls();
+    party.hears_checks = false;
+    let mut phone = Party::new(B);
+    let at_party = face(&exchange, &mut party);
+    let at_phone = exchange.face(&mut phone);
+    exchange.bridge(at_party, at_phone);
+    party.secure();
+    secured(&exchange, at_party);
+    // Who it is is known, and where it is only by what anybody could repeat: nothing is let in from there.
+    party.speak();
+    assert!(phone.hears_nothing());
+    party.hears_checks = true;
+    let connected =
+        |event: Event| matches!(event, Event::Connected { endpoint, .. } if endpoint == at_party);
+    while !exchange.events().into_iter().any(connected) {
+        party.work_for(Duration::from_millis(20));
+    }
+    assert_talking(&mut party, &mut phone);
+}
+
+/// Whoever has sent no check of his own has no answer, and whoever repeats one of the party's gains
+/// nothing, stops nothing and is told of to nobody.
+#[test]
+fn dtls_hello_race_before_the_way_is_found() {
+    let (exchange, _) = exchange();
+    let mut party = Browser::new(Party::new(A), DtlsRole::Client)
+        .with_ice(true)
+        .with_dtls();
+    party.hears_checks = false;
+    let mut phone = Party::new(B);
+    let at_party = face(&exchange, &mut party);
+    let at_phone = exchange.face(&mut phone);
+    exchange.bridge(at_party, at_phone);
+    let relay = party.party.relay.unwrap();
+    let mut strangers = [STRANGER, A].map(|host| {
+        let mut stranger = Browser::new(Party::new(host), DtlsRole::Client).with_dtls();
+        stranger.face(relay);
+        stranger
+    });
+    for stranger in &mut strangers {
+        stranger.work_for(Duration::from_millis(100));
+        assert_eq!(stranger.seen, None, "it was answered");
+    }
+    party.work_until(|party| !party.sent.is_empty());
+    for stranger in &mut strangers {
+        stranger.party.send(&party.sent[0]);
+        stranger.shake_hands_again();
+        stranger.work_for(Duration::from_millis(300));
+        assert_ne!(stranger.seen, None, "it was not answered");
+    }
+    party.secure();
+    party.hears_checks = true;
+    secured(&exchange, at_party);
+    let connected =
+        |event: &Event| matches!(event, Event::Connected { endpoint, .. } if *endpoint == at_party);
+    let mut told = Vec::new();
+    while !told.iter().any(connected) {
+        party.work_for(Duration::from_millis(20));
+        told.extend(exchange.events());
+    }
+    for stranger in &mut strangers {
+        stranger.shake_hands_again();
+        stranger.work_for(Duration::from_millis(300));
+        if let Some(cipher) = &mut stranger.cipher {
+            cipher.speak(&mut stranger.party);
+        }
+    }
+    assert_talking(&mut party, &mut phone);
+    told.extend(exchange.events());
+    told.retain(|event| matches!(event, Event::Secured { .. } | Event::Unprotected { .. }));
+    assert_eq!(told, []);
+}
+
 #[test]
 fn a_party_with_another_certificate_is_not_heard_and_it_is_told_why() {
     let (exchange, _) = exchange();

@@ -85,7 +85,8 @@ impl Exchange {
         }
         let unsupported: Vec<&str> =
             fernamt_sip::validate::unsupported_options(request, &SUPPORTED).collect();
-        if !unsupported.is_empty() {
+        // REFER is refused with 405, whatever it requires (RFC 3261 section 8.2).
+        if !unsupported.is_empty() && request.method() != Method::Refer {
             let list = unsupported.join(", ");
             return self.respond_stateless(flow, request, 420, |builder| {
                 builder.header(Name::Unsupported, &list);

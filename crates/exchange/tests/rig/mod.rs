@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 pub(crate) mod sdp;
+pub(crate) mod secure;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};

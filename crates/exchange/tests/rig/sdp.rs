@@ -122,3 +122,8 @@ pub(crate) fn answer(offer: &str, address: &str, port: u16, keys: bool) -> Strin
     }
     text
 }
+
+/// The first line of keys.
+pub(crate) fn crypto(description: &str) -> &str {
+    line(description, "a=crypto:").unwrap()
+}

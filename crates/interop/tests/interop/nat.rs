@@ -167,8 +167,6 @@ fn call_through_nat(inside_calls: bool, way_inside: Way, way_outside: Way) {
                 phone.said().contains(ICE_IS_DONE)
             });
         }
-        // A first ClientHello that comes before the exchange has its own check answered is sent again
-        // after a second.
         if way.webrtc {
             until_true("the phone to have keys", SOON, || {
                 phone.said().contains(KEYS_ARE_THERE)

@@ -71,6 +71,8 @@ struct World {
     loses: Box<dyn Fn(usize) -> bool>,
     /// Everything arrives, and once more later.
     repeats: bool,
+    /// Where checks look for the ways: whether that to the client is found.
+    is_found: Option<bool>,
 }
 
 impl World {
@@ -83,6 +85,7 @@ impl World {
             count: 0,
             loses: Box::new(|_| false),
             repeats: false,
+            is_found: None,
         }
     }
 
@@ -137,8 +140,8 @@ impl World {
                     channel: Channel::Rtp,
                     datagram: &datagram,
                     from,
-                    is_one_party: false,
-                    is_negotiated: from != address(STRANGER),
+                    is_one_party: from != address(STRANGER) && self.is_found == Some(true),
+                    is_negotiated: from != address(STRANGER) && self.is_found != Some(false),
                 };
                 self.work(side, |agreement, clock, send| {
                     agreement.handle(&arrival, clock, send)
@@ -315,6 +318,44 @@ fn dtls_hello_race() {
     assert_eq!(server.keys().cloned(), keys);
     assert_eq!(server.agreed.len(), 1, "{:?}", server.agreed);
     assert!(stranger.keys().is_none());
+}
+
+/// The party has sent checks and begins before ours is answered, and so has somebody who repeats them.
+#[test]
+fn dtls_hello_race_before_the_way_is_found() {
+    let (mut client, mut server) = pair();
+    let strange = certificate();
+    let mut stranger = Side::new(DtlsRole::Client, &strange, &strange, STRANGER);
+    let mut world = World::new();
+    world.is_found = Some(false);
+    world.begin(&mut stranger, SERVER);
+    world.begin(&mut client, SERVER);
+    world.step(&mut [&mut stranger, &mut client, &mut server]);
+    assert_eq!(server.agreement.rtp.associations.len(), 2);
+    world.is_found = Some(true);
+    world.run(&mut [&mut stranger, &mut client, &mut server], 900);
+    // Nothing had to be sent again.
+    assert_agreed(&client, &server);
+    assert!(stranger.keys().is_none());
+    assert_eq!(server.agreed.len(), 1, "{:?}", server.agreed);
+}
+
+#[test]
+fn a_wrong_certificate_is_told_of_although_its_owner_began_before_the_way_was_found() {
+    for is_found_later in [true, false] {
+        let (one, other, wrong) = (certificate(), certificate(), certificate());
+        let mut client = Side::new(DtlsRole::Client, &one, &other, CLIENT);
+        let mut server = Side::new(DtlsRole::Server, &other, &wrong, SERVER);
+        let mut world = World::new();
+        world.is_found = Some(false);
+        world.begin(&mut client, SERVER);
+        world.step(&mut [&mut client, &mut server]);
+        world.is_found = Some(is_found_later);
+        world.run(&mut [&mut client, &mut server], 900);
+        let told = Agreement::Failed(ProtectionFailure::WrongFingerprint);
+        assert_eq!(server.agreed.contains(&told), is_found_later);
+        assert_eq!(server.keys(), None);
+    }
 }
 
 #[test]

@@ -267,16 +267,23 @@ impl Endpoint {
             self.packets_dropped += 1;
             return;
         };
-        if !gate.may_shake_hands(channel, from, now_micros) {
+        let agent = setup.checks.as_ref().and_then(|checks| match channel {
+            Channel::Rtp => Some(&checks.rtp),
+            Channel::Rtcp => checks.rtcp.as_ref(),
+        });
+        // A party begins as soon as its own check is answered, which ours may not be yet.
+        let has_asked = agent.is_some_and(|agent| agent.was_asked_from(from));
+        if !gate.may_shake_hands(channel, from, has_asked, now_micros) {
             self.packets_dropped += 1;
             return;
         }
+        let is_negotiated = gate.is_negotiated(channel, from);
         let arrival = HandshakeDatagram {
             channel,
             datagram,
             from,
-            is_one_party: setup.checks.is_some(),
-            is_negotiated: gate.is_negotiated(channel, from),
+            is_one_party: is_negotiated && setup.checks.is_some(),
+            is_negotiated,
         };
         let agreed = agreement.handle(&arrival, outside.clock, outbox.send);
         self.agreed(agreed, now_micros, outbox);

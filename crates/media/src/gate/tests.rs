@@ -369,6 +369,29 @@ fn rtcp_that_was_not_negotiated_is_neither_taken_nor_sent() {
 }
 
 #[test]
+fn a_handshake_may_be_tried_where_the_party_may_be_and_nowhere_else() {
+    let stranger = address("203.0.113.66:4000");
+    for channel in [Channel::Rtp, Channel::Rtcp] {
+        let mut gate = gate("10.0.0.5:4000", NAT);
+        let may = |gate: &mut Gate, from: SocketAddr, has_asked| {
+            gate.may_shake_hands(channel, from, has_asked, 0)
+        };
+        let behind_nat = address("198.51.100.7:61000");
+        assert!(may(&mut gate, behind_nat, false));
+        // Without checks it says nothing to have sent some.
+        assert!(!may(&mut gate, stranger, true));
+        gate.identified(channel, behind_nat, 0);
+        gate.identified(Channel::Rtp, behind_nat, 0);
+        // A NAT that forgot its mapping gives the phone a new port.
+        assert!(may(&mut gate, address("198.51.100.7:61999"), false));
+        assert!(!may(&mut gate, stranger, false));
+        gate.set_paths(Some(Paths::default()));
+        assert!(!may(&mut gate, behind_nat, false));
+        assert!(may(&mut gate, behind_nat, true));
+    }
+}
+
+#[test]
 fn nothing_is_sent_to_addresses_that_are_nobody() {
     for nobody in [
         "0.0.0.0:4000",

@@ -44,6 +44,7 @@ impl Agent {
         let Some(pair) = self.add_pair(from, kind, priority) else {
             return;
         };
+        pair.has_asked = true;
         if request.has(message::USE_CANDIDATE) && !is_controlling {
             pair.is_nominated = true;
         }

@@ -28,6 +28,8 @@ pub(super) struct Pair {
     pub(super) is_triggered: bool,
     /// The controlling side wants it to be used.
     pub(super) is_nominated: bool,
+    /// The party has sent an authentic check from here, so that it is on its way if not yet found.
+    pub(super) has_asked: bool,
     check: Option<Check>,
 }
 
@@ -71,6 +73,7 @@ impl Pair {
             state: State::Waiting,
             is_triggered: false,
             is_nominated: false,
+            has_asked: false,
             check: None,
         }
     }

@@ -19,6 +19,9 @@ use is::{Candidate, IceAgent, IceCreds, Protocol};
 use super::secure::Cipher;
 use super::{PATIENCE, Party};
 
+/// How a check begins (RFC 8489 section 5).
+const BINDING_REQUEST: [u8; 2] = [0, 1];
+
 const STEP: Duration = Duration::from_millis(5);
 
 pub fn certificate() -> Certificate {
@@ -56,6 +59,10 @@ pub struct Browser {
     pub cipher: Option<Cipher>,
     /// Whether the handshake has ended badly.
     pub has_failed: bool,
+    /// Whether checks of the other side arrive; its answers do.
+    pub hears_checks: bool,
+    /// What was sent, checks and handshakes.
+    pub sent: Vec<Vec<u8>>,
     to: Option<SocketAddr>,
 }
 
@@ -72,6 +79,8 @@ impl Browser {
             seen: None,
             cipher: None,
             has_failed: false,
+            hears_checks: true,
+            sent: Vec::new(),
             to: None,
         }
     }
@@ -210,6 +219,7 @@ impl Browser {
         let (length, from) = self.party.rtp.recv_from(&mut room).ok()?;
         let datagram = &room[..length];
         match classify(datagram) {
+            Kind::Stun if !self.hears_checks && datagram.starts_with(&BINDING_REQUEST) => None,
             Kind::Stun => {
                 let message = StunMessage::parse(datagram).unwrap();
                 let packet = StunPacket {
@@ -244,6 +254,7 @@ impl Browser {
                     .rtp
                     .send_to(&transmit.contents, transmit.destination)
                     .unwrap();
+                self.sent.push(transmit.contents.to_vec());
             }
             while let Some(event) = agent.poll_event() {
                 if let is::IceAgentEvent::NominatedSend { destination, .. } = event {
@@ -269,6 +280,7 @@ impl Browser {
             match dtls.poll_output(&mut room) {
                 Output::Packet(datagram) => {
                     self.party.rtp.send_to(datagram, to).unwrap();
+                    self.sent.push(datagram.to_vec());
                 }
                 Output::PeerCert(certificate) => {
                     let certificate = Certificate {

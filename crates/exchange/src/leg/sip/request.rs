@@ -54,7 +54,8 @@ impl SipLeg {
         let unsupported: Vec<&str> =
             fernamt_sip::validate::unsupported_options(request, &["timer", "100rel", "replaces"])
                 .collect();
-        if !unsupported.is_empty() {
+        // A method that is not served is refused for that, whatever it requires (RFC 3261 section 8.2).
+        if !unsupported.is_empty() && is_served(request.method()) {
             let list = unsupported.join(", ");
             return self.respond(cx, server, request, &Reply::status(420), |builder| {
                 builder.header(Name::Unsupported, &list);
@@ -208,4 +209,9 @@ impl SipLeg {
             LegTimer::AnswerAgain => self.answer_again(cx),
         }
     }
+}
+
+/// Whether anything is done for the method inside a dialog.
+fn is_served(method: Method<'_>) -> bool {
+    !matches!(method, Method::Refer | Method::Register | Method::Other(_))
 }

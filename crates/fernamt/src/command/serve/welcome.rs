@@ -1,4 +1,4 @@
-//! What `fernamt serve` says once it serves: where phones register, and what to do next.
+//! What `fernamt serve` says once it serves: where phones register and find their relay, and what to do next.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -27,6 +27,7 @@ pub(super) fn text(
     echo_number: &str,
     made: &[FirstDevice],
 ) -> String {
+    let relays = places(node.turn_addresses(), node.machine_addresses());
     let places = places(node.addresses(), node.machine_addresses());
     let mut text = String::from("\nFernamt is running. Phones register here:\n\n");
     for (address, ports) in &places {
@@ -57,6 +58,7 @@ pub(super) fn text(
         (&device.user, &device.password)
     });
     text.push('\n');
+    relay(&mut text, &relays, user, &data);
     line(
         &mut text,
         "echo",
@@ -91,6 +93,26 @@ pub(super) fn text(
     );
     text.push('\n');
     text
+}
+
+/// Where TURN is served, and by what right a phone uses it; nothing where it is not.
+fn relay(text: &mut String, places: &[(IpAddr, Vec<String>)], user: &str, data: &str) {
+    for (index, (address, ports)) in places.iter().enumerate() {
+        let title = if index == 0 { "turn" } else { "" };
+        line(text, title, &address.to_string());
+        line(text, "", &ports.join(", "));
+    }
+    if !places.is_empty() {
+        let words = "For phones that no packet reaches directly, with the user name and password of a device,";
+        line(text, "", words);
+        line(
+            text,
+            "",
+            "or, for a browser, with a credential that ends by itself:",
+        );
+        line(text, "", &format!("fernamt turn {user} {data}"));
+        text.push('\n');
+    }
 }
 
 fn line(text: &mut String, title: &str, words: &str) {
@@ -149,6 +171,34 @@ fn name(transport: Transport) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_relay_is_told_of_where_it_is_served_and_nowhere_else() {
+        let listener = |transport, text: &str| (transport, text.parse().expect("an address"));
+        let listeners = [
+            listener(Transport::Udp, "0.0.0.0:3478"),
+            listener(Transport::Tcp, "0.0.0.0:3478"),
+            listener(Transport::Tls, "0.0.0.0:5349"),
+        ];
+        let machine = ["192.0.2.7".parse().expect("one")];
+        let mut text = String::new();
+        relay(
+            &mut text,
+            &places(&listeners, &machine),
+            "anna",
+            "--data /srv/f",
+        );
+        assert!(text.starts_with("  turn     192.0.2.7\n"), "{text}");
+        for words in [
+            "UDP 3478, TCP 3478, TLS 5349\n",
+            "fernamt turn anna --data /srv/f\n",
+        ] {
+            assert!(text.contains(words), "{text}");
+        }
+        let mut text = String::new();
+        relay(&mut text, &places(&[], &machine), "anna", "--data /srv/f");
+        assert_eq!(text, "");
+    }
 
     #[test]
     fn every_address_is_told_with_its_transports() {
