@@ -125,19 +125,15 @@ impl Queue {
         not_before: Instant,
         retry: Option<Instant>,
     ) -> Batch {
-        let mut waiting = self.lock();
-        while waiting.is_empty() && retry.is_none_or(|retry| Instant::now() < retry) {
-            waiting = self.sleep(waiting, Sleeper::UntilAnything, retry);
-        }
-        let patience_ends = Instant::now() + PATIENCE;
-        while !waiting.urgent && !waiting.is_empty() && Instant::now() < patience_ends {
-            waiting = self.sleep(waiting, Sleeper::UntilUrgent, Some(patience_ends));
-        }
-        let early = not_before.saturating_duration_since(Instant::now());
-        if !early.is_zero() && !waiting.batch.stop {
-            drop(waiting);
-            thread::sleep(early);
-            waiting = self.lock();
+        let mut waiting = self.rest(not_before);
+        if waiting.is_empty() {
+            while waiting.is_empty() && retry.is_none_or(|retry| Instant::now() < retry) {
+                waiting = self.sleep(waiting, Sleeper::UntilAnything, retry);
+            }
+            let patience_ends = Instant::now() + PATIENCE;
+            while !waiting.urgent && !waiting.is_empty() && Instant::now() < patience_ends {
+                waiting = self.sleep(waiting, Sleeper::UntilUrgent, Some(patience_ends));
+            }
         }
         waiting.urgent = false;
         let empty = Batch {
@@ -145,6 +141,19 @@ impl Queue {
             ..Batch::default()
         };
         std::mem::replace(&mut waiting.batch, empty)
+    }
+
+    /// Lets writes come together until `until`. Nobody has to wake the writer for them, and what has
+    /// come by then has waited long enough.
+    fn rest(&self, until: Instant) -> MutexGuard<'_, Waiting> {
+        let waiting = self.lock();
+        let length = until.saturating_duration_since(Instant::now());
+        if length.is_zero() || waiting.batch.stop {
+            return waiting;
+        }
+        drop(waiting);
+        thread::sleep(length);
+        self.lock()
     }
 
     fn sleep<'a>(
