@@ -48,7 +48,7 @@ pub struct PlaneConfig {
     pub certificate: Option<Certificate>,
     /// The language of the announcements.
     pub language: Language,
-    /// How often silence is looked for and idle pairs are put in order.
+    /// How often it is looked who has settled or fallen silent, and idle pairs are put in order.
     pub tick: Duration,
 }
 
@@ -66,7 +66,7 @@ impl Default for PlaneConfig {
             packets_per_second: 1_000,
             certificate: None,
             language: Language::default(),
-            tick: Duration::from_secs(1),
+            tick: Duration::from_millis(250),
         }
     }
 }

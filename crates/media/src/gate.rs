@@ -22,6 +22,9 @@
 //! The RTCP latch follows: it takes the negotiated RTCP address. When the RTP was found elsewhere than
 //! negotiated, it also takes one on that IP address that names the SSRC heard there.
 //!
+//! Once nobody else could move the latch ([`Gate::settled_at`]), the socket is connected to its address, so
+//! that the kernel keeps strangers out; when the party is not heard any more, it hears everybody again.
+//!
 //! Where packets are protected ([`Gate::may_try`], [`Gate::authenticated`]), the latch learns from
 //! authentic packets only, so that it may learn from any source; others than the known ones may only
 //! try a few packets a second. Where connectivity checks find the way, their [`Paths`] take the
@@ -330,6 +333,15 @@ impl Gate {
         self.latch
             .address()
             .or_else(|| reachable(self.negotiated.rtp))
+    }
+
+    /// The one address where RTP comes from and goes to, as long as nobody else could take its place.
+    pub(crate) fn settled_at(&self, now_micros: u64) -> Option<SocketAddr> {
+        match self.paths {
+            // Checks come from other addresses at any time.
+            Some(_) => None,
+            None => self.latch.settled_at(&self.negotiated, now_micros),
+        }
     }
 
     /// Whether the party wants to receive.

@@ -7,6 +7,7 @@
 //! its password; a lite agent, which asks nothing, has to believe the party's own checks. The best
 //! valid way is used from the beginning, and the one that the controlling side names for good.
 
+mod arrival;
 mod consent;
 mod message;
 mod pair;
@@ -16,7 +17,7 @@ mod tests;
 use core::net::{IpAddr, SocketAddr};
 
 use fernamt_exchange::media::{Ice, IceCandidate, IceCandidateKind, IceCredentials};
-use fernamt_stun::message::{Class, ErrorCode, Integrity, Key, Message, Method, TransactionId};
+use fernamt_stun::message::{Class, Key, Message, Method, TransactionId};
 
 use consent::Consent;
 use message::Request;
@@ -212,119 +213,6 @@ impl Agent {
         }
         self.choose(random, now_micros);
         self.on_time(random, now_micros, send);
-    }
-
-    /// Answers a check of the party (RFC 8445 section 7.3). Without its right to ask there is no answer
-    /// at all: nothing that is not authentic has a consequence.
-    fn take_request(
-        &mut self,
-        request: &Message<'_>,
-        from: SocketAddr,
-        now_micros: u64,
-        send: &mut Send<'_>,
-    ) {
-        if !self.is_for_us(request) {
-            return;
-        }
-        let (Some(integrity), Some(priority)) = (
-            request.verify(&self.local.key),
-            request.number(message::PRIORITY),
-        ) else {
-            return;
-        };
-        if !message::is_understood(request) {
-            return self.refuse(request, ErrorCode::UNKNOWN_ATTRIBUTE, integrity, from, send);
-        }
-        if !self.settle_roles(request) {
-            if let Some(code) = ErrorCode::new(message::ROLE_CONFLICT) {
-                self.refuse(request, code, integrity, from, send);
-            }
-            return;
-        }
-        let (is_lite, is_controlling) = (self.is_lite, self.is_controlling);
-        let kind = IceCandidateKind::PeerReflexive;
-        let Some(pair) = self.add_pair(from, kind, priority) else {
-            return;
-        };
-        if request.has(message::USE_CANDIDATE) && !is_controlling {
-            pair.is_nominated = true;
-        }
-        if is_lite {
-            pair.state = State::Succeeded;
-            self.renew_consent(from, now_micros);
-        } else if pair.state != State::Succeeded {
-            pair.is_triggered = true;
-        }
-        message::write_success(request, from, integrity, &self.local.key, &mut self.room);
-        send(from, &self.room);
-    }
-
-    /// Whether the user name is ours and the party's.
-    fn is_for_us(&self, request: &Message<'_>) -> bool {
-        let names = request.username().and_then(|name| name.split_once(':'));
-        names == Some((&self.local.words.fragment, &self.remote.words.fragment))
-    }
-
-    fn refuse(
-        &mut self,
-        request: &Message<'_>,
-        code: ErrorCode,
-        integrity: Integrity,
-        from: SocketAddr,
-        send: &mut Send<'_>,
-    ) {
-        message::write_error(request, code, integrity, &self.local.key, &mut self.room);
-        send(from, &self.room);
-    }
-
-    /// Settles who leads when both or neither want to (RFC 8445 section 7.3.1.1); false: the party has
-    /// to give in. A lite agent never leads.
-    fn settle_roles(&mut self, request: &Message<'_>) -> bool {
-        let role = match self.is_controlling {
-            true => message::ICE_CONTROLLING,
-            false => message::ICE_CONTROLLED,
-        };
-        let Some(theirs) = message::tie_breaker(request, role) else {
-            return true;
-        };
-        let we_lead = !self.is_lite && self.tie_breaker >= theirs;
-        if self.is_controlling == we_lead {
-            return false;
-        }
-        self.is_controlling = we_lead;
-        true
-    }
-
-    /// Takes the answer to a check of ours (RFC 8445 section 7.2.5).
-    fn take_answer(&mut self, answer: &Message<'_>, from: SocketAddr, now_micros: u64) {
-        let transaction = answer.transaction();
-        let controlling = self.is_controlling;
-        let asked = self.pairs.iter_mut().find(|pair| pair.asks(transaction));
-        let Some(pair) = asked else {
-            return;
-        };
-        // The transaction is random, and still proves nothing: only the password does.
-        if answer.verify(&self.remote.key).is_none() {
-            return;
-        }
-        if !same(pair.remote, from) {
-            // Not symmetric (section 7.2.5.2.1).
-            pair.fail();
-            return;
-        }
-        if answer.class() == Class::Success {
-            pair.is_nominated |= pair.succeed();
-            self.renew_consent(from, now_micros);
-            return;
-        }
-        let is_conflict = answer
-            .error_code()
-            .is_some_and(|(code, _)| code.code() == message::ROLE_CONFLICT);
-        if pair.refuse(controlling) && is_conflict && !self.remote_is_lite {
-            pair.state = State::Waiting;
-            pair.is_triggered = true;
-            self.is_controlling = !controlling;
-        }
     }
 
     fn renew_consent(&mut self, from: SocketAddr, now_micros: u64) {

@@ -201,7 +201,8 @@ impl Running {
         let endpoint = Endpoint::new(id, self.shared.config.packets_per_second, echo_mask);
         {
             let mut place = located.slot.lock();
-            if let Some(sockets) = &place.sockets {
+            if let Some(sockets) = &mut place.sockets {
+                sockets.connect(None);
                 sockets.drain(MAX_DRAINED);
             }
             place.endpoint = Some(Box::new(endpoint));
@@ -289,10 +290,12 @@ impl Running {
         let result = {
             let mut place = located.slot.lock();
             let Place { sockets, endpoint } = &mut *place;
-            let (sockets, endpoint) = (sockets.as_ref()?, endpoint.as_deref_mut()?);
+            let (sockets, endpoint) = (sockets.as_mut()?, endpoint.as_deref_mut()?);
             if endpoint.id != id {
                 return None;
             }
+            // Orders may be about another place of the party.
+            sockets.connect(None);
             let result = set_up(&self.shared, sockets, &mut events, |outside, outbox| {
                 work(endpoint, outside, outbox)
             });

@@ -54,23 +54,23 @@ struct Departure {
 impl Worker {
     /// Takes in one datagram that has arrived at a socket and passes it on. When there are more, epoll
     /// tells of the socket again, after the others.
-    pub(crate) fn serve(&mut self, number: u32, channel: Channel) {
-        match self.take_in(number, channel) {
+    pub(crate) fn serve(&mut self, number: u32, channel: Channel, now_micros: u64) {
+        match self.take_in(number, channel, now_micros) {
             None => {}
             Some(Onward::Across(passage)) => {
                 if let Some(departure) = self.send_out(&passage) {
                     self.send_through(&departure);
                 }
             }
-            Some(onward) => self.serve_sharing(onward),
+            Some(onward) => self.serve_sharing(onward, now_micros),
         }
     }
 
     /// The same for endpoints that share ports.
     #[inline(never)]
-    fn serve_sharing(&mut self, onward: Onward) {
+    fn serve_sharing(&mut self, onward: Onward, now_micros: u64) {
         let onward = match onward {
-            Onward::ToRider(carried) => self.take_in_carried(&carried),
+            Onward::ToRider(carried) => self.take_in_carried(&carried, now_micros),
             onward => Some(onward),
         };
         let departure = match onward {
@@ -84,7 +84,7 @@ impl Worker {
     }
 
     #[inline(always)]
-    fn take_in(&mut self, number: u32, channel: Channel) -> Option<Onward> {
+    fn take_in(&mut self, number: u32, channel: Channel, now_micros: u64) -> Option<Onward> {
         let mut place = self.known.get(&self.shared.slots, number)?.lock();
         let Place { sockets, endpoint } = &mut *place;
         let sockets = sockets.as_ref()?;
@@ -92,7 +92,6 @@ impl Worker {
         // At a pair that is not in use it is thrown away: it is for a call that is over.
         let endpoint = endpoint.as_deref_mut()?;
         let datagram = self.room.datagram(length);
-        let now_micros = self.shared.now_micros();
         let taken = endpoint.take_in(channel, datagram, source, now_micros);
         if taken.has_latched {
             self.events.push(Event::Latched {
@@ -133,7 +132,7 @@ impl Worker {
     }
 
     /// Gives an endpoint what has arrived for it at the ports of its carrier.
-    fn take_in_carried(&mut self, carried: &Carried) -> Option<Onward> {
+    fn take_in_carried(&mut self, carried: &Carried, now_micros: u64) -> Option<Onward> {
         let rider = carried.rider;
         let mut place = self.known.get(&self.shared.slots, rider.slot)?.lock();
         let Place { sockets, endpoint } = &mut *place;
@@ -142,7 +141,6 @@ impl Worker {
             return None;
         }
         let datagram = self.room.datagram(carried.length);
-        let now_micros = self.shared.now_micros();
         let (carrier, content) = (carried.carrier.endpoint, carried.content);
         if !endpoint.take_in_carried(carrier, content, datagram, now_micros) {
             return None;

@@ -82,6 +82,11 @@ impl Shared {
         self.start.elapsed().as_micros() as u64
     }
 
+    /// When one tick from now is over.
+    pub(crate) fn after_tick(&self) -> u64 {
+        self.now_micros() + self.config.tick.as_micros() as u64
+    }
+
     /// The clock, as checks and handshakes read it.
     pub(crate) fn clock(&self) -> Clock {
         Clock {

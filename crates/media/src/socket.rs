@@ -27,6 +27,8 @@ pub(crate) struct SocketPair {
     rtp: OwnedFd,
     rtcp: OwnedFd,
     address: SocketAddr,
+    /// The one peer of the RTP socket while it is connected.
+    peer: Option<SocketAddr>,
 }
 
 impl SocketPair {
@@ -39,7 +41,25 @@ impl SocketPair {
             rtp,
             rtcp,
             address: SocketAddr::new(local, port),
+            peer: None,
         })
+    }
+
+    /// Connects the RTP socket to the only one that it is to hear from now on, or lets it hear
+    /// everybody again. The kernel then looks for no route to the peer with each packet, and throws away
+    /// what strangers send. Where it cannot be done nothing changes but the work.
+    pub(crate) fn connect(&mut self, peer: Option<SocketAddr>) {
+        if peer == self.peer {
+            return;
+        }
+        let connected = match peer {
+            Some(peer) => net::connect(&self.rtp, &peer),
+            None => net::connect_unspec(&self.rtp),
+        };
+        // What a socket that has a peer cannot leave, it still hears.
+        if connected.is_ok() {
+            self.peer = peer;
+        }
     }
 
     /// The RTP address.
@@ -74,6 +94,9 @@ impl SocketPair {
     #[inline]
     pub(crate) fn send(&self, channel: Channel, datagram: &[u8], to: SocketAddr) -> bool {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        if channel == Channel::Rtp && self.peer == Some(to) {
+            return net::send(&self.rtp, datagram, flags).is_ok();
+        }
         match to {
             SocketAddr::V4(to) => net::sendto(self.socket(channel), datagram, flags, &to).is_ok(),
             SocketAddr::V6(to) => net::sendto(self.socket(channel), datagram, flags, &to).is_ok(),
@@ -84,8 +107,12 @@ impl SocketPair {
     /// is for somebody who sends faster than this reads.
     pub(crate) fn drain(&self, most: usize) {
         for channel in [Channel::Rtp, Channel::Rtcp] {
-            let take = |_| net::recv(self.socket(channel), &mut [0; 1], RecvFlags::DONTWAIT).ok();
-            let _ = (0..most).map_while(take).count();
+            // An error that the network has reported comes before what has arrived.
+            let is_taken = |_: &usize| {
+                let taken = net::recv(self.socket(channel), &mut [0; 1], RecvFlags::DONTWAIT);
+                taken != Err(Errno::AGAIN)
+            };
+            let _ = (0..most).take_while(is_taken).count();
         }
     }
 }
@@ -226,6 +253,35 @@ mod tests {
         party.send_to(b"late", pair.address()).unwrap();
         pair.drain(19);
         assert_eq!(pair.receive(Channel::Rtp, &mut Room::new()), None);
+    }
+
+    #[test]
+    fn a_connected_pair_hears_its_peer_only_and_keeps_its_port() {
+        for local in [LOOPBACK, IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+            let mut pair = bind_somewhere(local);
+            let [peer, other] = [(); 2].map(|()| UdpSocket::bind((local, 0)).unwrap());
+            let mut room = Room::new();
+            for is_connected in [true, false, true, false] {
+                let address = peer.local_addr().unwrap();
+                pair.connect(is_connected.then_some(address));
+                other.send_to(b"other", pair.address()).unwrap();
+                assert_eq!(
+                    pair.receive(Channel::Rtp, &mut room).is_some(),
+                    !is_connected
+                );
+                peer.send_to(b"peer", pair.address()).unwrap();
+                assert_eq!(pair.receive(Channel::Rtp, &mut room), Some((4, address)));
+                for party in [&peer, &other] {
+                    assert!(pair.send(Channel::Rtp, b"answer", party.local_addr().unwrap()));
+                    let mut answer = [0; 6];
+                    let (length, from) = party.recv_from(&mut answer).unwrap();
+                    assert_eq!(
+                        (&answer[..length], from),
+                        (b"answer".as_slice(), pair.address())
+                    );
+                }
+            }
+        }
     }
 
     #[test]

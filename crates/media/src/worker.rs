@@ -16,7 +16,7 @@ use rustix::time::{
 use crate::endpoint::Endpoint;
 use crate::play::FRAME_MICROS;
 use crate::shared::Shared;
-use crate::slots::{KnownSlots, lock};
+use crate::slots::{KnownSlots, Place, lock};
 use crate::socket::{Channel, Room};
 use crate::timers::{Timer, Timers};
 
@@ -150,13 +150,14 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, number: usize) -> Worker {
+        let next_tick_micros = shared.after_tick();
         Worker {
             shared,
             known: KnownSlots::default(),
             room: Room::new(),
             events: Vec::new(),
             number,
-            next_tick_micros: 0,
+            next_tick_micros,
         }
     }
 
@@ -169,13 +170,15 @@ impl Worker {
         let mut ready = [nothing; EVENTS];
         while !self.shared.stopping.load(Ordering::Acquire) {
             let count = self.wait(&mut ready);
+            // All that is ready now has arrived by now.
+            let arrived_micros = self.shared.now_micros();
             for event in ready.iter().take(count) {
                 match event.data.u64() {
                     WAKE_TOKEN => self.take_wake(),
                     TIMER_TOKEN => self.play(),
                     token => {
                         let (number, channel) = of_token(token);
-                        self.serve(number, channel);
+                        self.serve(number, channel, arrived_micros);
                     }
                 }
             }
@@ -230,17 +233,20 @@ impl Worker {
         }
     }
 
-    /// Looks for parties that have fallen silent, for protected streams that have come far, and puts
+    /// Looks for parties that have settled or fallen silent, for protected streams that have come far, and puts
     /// idle pairs in order.
     fn tick(&mut self) {
         let now_micros = self.shared.now_micros();
-        self.next_tick_micros = now_micros + self.shared.config.tick.as_micros() as u64;
+        self.next_tick_micros = self.shared.after_tick();
         let threads = self.shared.stations.len();
         for slot in self
             .known
             .of_thread(&self.shared.slots, self.number, threads)
         {
-            if let Some(endpoint) = &mut slot.lock().endpoint {
+            let mut place = slot.lock();
+            let Place { sockets, endpoint } = &mut *place;
+            if let (Some(sockets), Some(endpoint)) = (sockets, endpoint) {
+                sockets.connect(endpoint.settled_at(now_micros));
                 look_at(endpoint, now_micros, &mut self.events);
             }
         }

@@ -31,7 +31,7 @@ struct Watching;
 // SAFETY: every call goes to the system allocator as it is.
 unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if IS_WATCHING.load(Ordering::Relaxed) {
+        if IS_WATCHING.load(Ordering::Relaxed) && !is_harness() {
             ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         }
         LIVE_BYTES.fetch_add(layout.size() as u64, Ordering::Relaxed);
@@ -44,6 +44,12 @@ unsafe impl GlobalAlloc for Watching {
         // SAFETY: as the caller promises.
         unsafe { System.dealloc(pointer, layout) }
     }
+}
+
+/// Whether this is the first thread of the process, which runs no test and may still be busy with
+/// having started one.
+fn is_harness() -> bool {
+    rustix::thread::gettid() == rustix::process::getpid()
 }
 
 #[global_allocator]

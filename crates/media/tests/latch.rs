@@ -10,10 +10,11 @@
 mod common;
 
 use std::net::UdpSocket;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Exchange, Party, address, assert_speaking};
 use fernamt_exchange::media::{Event, Remote};
+use fernamt_media::PlaneConfig;
 
 const A: u8 = 10;
 const B: u8 = 20;
@@ -45,7 +46,7 @@ fn spray(stranger: &mut Party, target: &Party) {
 /// CVE-2017-14099, CVE-2025-53399: whoever sends first, or often, gets the voice.
 #[test]
 fn rtp_bleed() {
-    let exchange = Exchange::start();
+    let exchange = Exchange::start_with_open_ports();
     let (mut a, mut b, mut stranger) = (Party::new(A), Party::new(B), Party::new(STRANGER));
     let (at_a, at_b) = (exchange.face(&mut a), exchange.face(&mut b));
     exchange.bridge(at_a, at_b);
@@ -100,7 +101,7 @@ fn rtp_bleed_while_the_latch_is_open() {
 /// the party's own SSRC and sequence.
 #[test]
 fn rtp_inject() {
-    let exchange = Exchange::start();
+    let exchange = Exchange::start_with_open_ports();
     let (mut a, mut b, mut stranger) = (Party::new(A), Party::new(B), Party::new(STRANGER));
     let (at_a, _) = exchange.connect(&mut a, &mut b);
     assert_speaking(&mut a, &mut b);
@@ -167,6 +168,90 @@ fn a_phone_whose_nat_gives_it_a_new_port_is_found_again() {
     let third = a.speak();
     assert_eq!(b.hear(), third);
     assert_speaking(&mut a, &mut b);
+}
+
+/// Once a party has settled, the kernel keeps strangers from its port; the call hears nothing of them.
+#[test]
+fn rtp_bleed_into_a_settled_call() {
+    let exchange = Exchange::start();
+    let (mut a, mut b, mut stranger) = (Party::new(A), Party::new(B), Party::new(STRANGER));
+    let (at_a, _) = exchange.connect(&mut a, &mut b);
+    assert_speaking(&mut a, &mut b);
+    a.settle(&b);
+    let before = exchange.plane.statistics(at_a).unwrap().packets_dropped;
+    stranger.relay = a.relay;
+    for _ in 0..20 {
+        stranger.speak();
+    }
+    assert_speaking(&mut a, &mut b);
+    assert!(stranger.hears_nothing());
+    assert_eq!(exchange.close(at_a).packets_dropped, before);
+}
+
+#[test]
+fn a_settled_phone_whose_nat_gives_it_a_new_port_is_found_again() {
+    let exchange = Exchange::start();
+    let (mut a, mut b) = (Party::new(NAT), Party::new(B));
+    let (at_a, _) = exchange.connect(&mut a, &mut b);
+    exchange.set_remote(at_a, behind_nat(&a));
+    for _ in 0..3 {
+        a.speak();
+    }
+    b.hear();
+    a.settle(&b);
+    let patience = Some(Duration::from_millis(20));
+    a.rtp = UdpSocket::bind((address(NAT), 0)).unwrap();
+    b.rtp.set_read_timeout(patience).unwrap();
+    let begin = Instant::now();
+    loop {
+        let said = a.speak();
+        let mut heard = vec![0; said.len()];
+        if b.rtp.recv(&mut heard).is_ok() {
+            assert_eq!(heard, said);
+            break;
+        }
+        assert!(
+            begin.elapsed() < Duration::from_secs(20),
+            "never found again"
+        );
+    }
+    b.speak();
+    a.hear();
+}
+
+#[test]
+fn a_settled_party_that_moves_is_followed_at_once() {
+    let exchange = Exchange::start();
+    let (mut a, mut b) = (Party::new(A), Party::new(B));
+    let (at_a, _) = exchange.connect(&mut a, &mut b);
+    assert_speaking(&mut a, &mut b);
+    a.settle(&b);
+    let mut moved = Party::new(30);
+    moved.relay = a.relay;
+    exchange.set_remote(at_a, moved.remote());
+    assert_speaking(&mut moved, &mut b);
+    assert!(a.hears_nothing());
+}
+
+/// The next call may have the ports of this one.
+#[test]
+fn the_ports_of_a_settled_call_are_open_to_the_next() {
+    let exchange = Exchange::with(|config| PlaneConfig {
+        ports: 20_000..=20_003,
+        quarantine: Duration::ZERO,
+        ..config
+    });
+    let (mut a, mut b) = (Party::new(A), Party::new(B));
+    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    assert_speaking(&mut a, &mut b);
+    a.settle(&b);
+    exchange.close(at_a);
+    exchange.close(at_b);
+    let (mut next, mut other) = (Party::new(30), Party::new(31));
+    exchange.connect(&mut next, &mut other);
+    for _ in 0..5 {
+        assert_speaking(&mut next, &mut other);
+    }
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn two_protected_parties_hear_each_other_each_with_its_own_keys() {
 /// CVE-2017-14099, CVE-2025-53399, with protection: nothing is learned from a stranger.
 #[test]
 fn rtp_bleed_protected() {
-    let exchange = Exchange::start();
+    let exchange = Exchange::start_with_open_ports();
     let (mut a, mut b, mut stranger) = (Party::new(A), Party::new(B), Party::new(STRANGER));
     let (at_a, _) = exchange.connect(&mut a, &mut b);
     let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
@@ -101,7 +101,7 @@ fn rtp_bleed_protected() {
 /// A listener hears what a party said, changes it, or says it again: none of it gets in.
 #[test]
 fn rtp_inject_protected() {
-    let exchange = Exchange::start();
+    let exchange = Exchange::start_with_open_ports();
     let (mut a, mut b, mut intruder) = (Party::new(A), Party::new(B), Party::new(STRANGER));
     let (at_a, _) = exchange.connect(&mut a, &mut b);
     let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);

@@ -11,6 +11,8 @@ use proptest::prelude::*;
 use super::*;
 use rig::Rig;
 
+use crate::socket::Channel;
+
 const RTP: Arrival = Arrival::Accepted(Content::Rtp);
 const RTCP: Arrival = Arrival::Accepted(Content::Rtcp);
 

@@ -32,7 +32,8 @@ const STREAM_STEP: u16 = 3_000;
 #[derive(Debug)]
 pub(super) struct Latch {
     state: State,
-    candidates: [Option<Candidate>; CANDIDATES],
+    /// Sources under observation. There are none while the party is heard, so that they lie elsewhere.
+    candidates: Option<Box<[Option<Candidate>; CANDIDATES]>>,
     /// The stream last accepted.
     stream: Option<Stream>,
     /// What was latched before the party moved.
@@ -75,7 +76,7 @@ impl Latch {
     pub(super) fn open(former: Option<SocketAddr>, now_micros: u64) -> Latch {
         Latch {
             state: State::Open,
-            candidates: [None; CANDIDATES],
+            candidates: None,
             stream: None,
             former,
             opened_micros: now_micros,
@@ -89,6 +90,26 @@ impl Latch {
             State::Open => None,
             State::Closed { address, .. } => Some(address),
         }
+    }
+
+    /// The address on which it is closed, while nobody else could move it: the party is heard there,
+    /// and the negotiated address, which may always take over from its neighbours, is not another one of
+    /// the same host.
+    pub(super) fn settled_at(
+        &self,
+        negotiated: &Negotiated,
+        now_micros: u64,
+    ) -> Option<SocketAddr> {
+        let State::Closed {
+            address,
+            heard_micros,
+        } = self.state
+        else {
+            return None;
+        };
+        let is_heard = now_micros.saturating_sub(heard_micros) < REBIND_SILENCE_MICROS;
+        let is_final = same(address, negotiated.rtp) || address.ip() != negotiated.rtp.ip();
+        (is_heard && is_final).then_some(address)
     }
 
     /// The SSRC last accepted.
@@ -124,7 +145,7 @@ impl Latch {
                 heard_micros: now_micros,
             };
             self.stream = Some(stream);
-            self.candidates = [None; CANDIDATES];
+            self.candidates = None;
             return Verdict::Latched;
         }
         Verdict::Dropped
@@ -171,7 +192,7 @@ impl Latch {
             address: from,
             heard_micros: now_micros,
         };
-        self.candidates = [None; CANDIDATES];
+        self.candidates = None;
         match is_known {
             true => Verdict::Accepted,
             false => Verdict::Latched,
@@ -213,8 +234,8 @@ impl Latch {
 
     /// Counts a packet of a source under observation; whether that makes enough that belong together.
     fn observe(&mut self, from: SocketAddr, stream: Stream, now_micros: u64) -> bool {
-        let known = self
-            .candidates
+        let candidates = self.candidates.get_or_insert_default();
+        let known = candidates
             .iter_mut()
             .flatten()
             .find(|candidate| same(candidate.address, from));
@@ -225,8 +246,7 @@ impl Latch {
             candidate.heard_micros = now_micros;
             return candidate.packets >= CONSISTENT_PACKETS;
         }
-        let place = self
-            .candidates
+        let place = candidates
             .iter_mut()
             .min_by_key(|place| place.map(|candidate| candidate.heard_micros));
         if let Some(place) = place {

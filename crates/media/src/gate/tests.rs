@@ -436,3 +436,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_party_has_settled_while_it_is_heard_where_nobody_may_take_its_place() {
+    let mut gate = gate(SAID, SIGNALLING);
+    assert_eq!(gate.settled_at(0), None, "nothing was heard");
+    send(&mut gate, SAID, 1, 1, 1, 0);
+    assert_eq!(
+        gate.settled_at(REBIND_SILENCE_MICROS - 1),
+        Some(address(SAID))
+    );
+    assert_eq!(
+        gate.settled_at(REBIND_SILENCE_MICROS),
+        None,
+        "it may have a new port"
+    );
+    // The negotiated address could take over from another port of the same host at any time.
+    let mut gate = self::gate(SAID, SIGNALLING);
+    let neighbour = "192.0.2.10:9000";
+    assert_eq!(
+        send(&mut gate, neighbour, 1, 1, CONSISTENT_PACKETS, 0),
+        Verdict::Latched
+    );
+    assert_eq!(gate.settled_at(100_000), None);
+    // From behind a NAT it never comes.
+    let mut gate = self::gate("10.0.0.5:4000", NAT);
+    let mapped = "198.51.100.7:40000";
+    assert_eq!(
+        send(&mut gate, mapped, 1, 1, CONSISTENT_PACKETS, 0),
+        Verdict::Latched
+    );
+    assert_eq!(gate.settled_at(100_000), Some(address(mapped)));
+    gate.set_paths(Some(Paths::default()));
+    assert_eq!(gate.settled_at(100_000), None, "checks come from anywhere");
+}

@@ -47,6 +47,14 @@ impl Exchange {
         Exchange::with(|config| config)
     }
 
+    /// One that leaves all judging to the gate: no port is closed to strangers by the kernel.
+    pub fn start_with_open_ports() -> Exchange {
+        Exchange::with(|config| PlaneConfig {
+            tick: Duration::from_secs(3_600),
+            ..config
+        })
+    }
+
     /// One thread, so that packets are worked off in the order in which they came.
     pub fn with(change: impl FnOnce(PlaneConfig) -> PlaneConfig) -> Exchange {
         Exchange::on(fresh_local(), change)
@@ -199,6 +207,24 @@ impl Party {
             rtcp: Some(self.rtcp.local_addr().unwrap()),
             payload_types: vec![PCMU, PCMA, TELEPHONE_EVENT],
             ..Remote::plain(self.address())
+        }
+    }
+
+    /// Speaks until nobody else can reach its port at the exchange.
+    pub fn settle(&mut self, other: &Party) {
+        let stranger = UdpSocket::bind((address(250), 0)).unwrap();
+        stranger.connect(self.relay.unwrap()).unwrap();
+        let is_refused = |sent: std::io::Result<usize>| {
+            sent.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+        };
+        let end = Instant::now() + PATIENCE;
+        // What is sent first makes the refusal, which the second is told of.
+        while !is_refused(stranger.send(&[0x80]).and_then(|_| stranger.send(&[0x80]))) {
+            assert!(Instant::now() < end, "the port stays open to strangers");
+            let said = self.speak();
+            assert_eq!(other.hear(), said);
+            // Faster than this, it would be refused for its rate.
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
 

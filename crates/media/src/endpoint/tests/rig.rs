@@ -7,6 +7,7 @@ use fernamt_exchange::media::{Event, Remote};
 use super::super::*;
 use crate::dtls::Clock;
 use crate::random::Random;
+use crate::socket::Channel;
 
 pub(super) struct Rig {
     pub(super) endpoint: Endpoint,

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use fernamt_stun::message::{Builder, attribute};
+use fernamt_stun::message::{Builder, ErrorCode, Integrity, attribute};
 use proptest::prelude::*;
 
 use super::*;

@@ -1,0 +1,263 @@
+//! What an endpoint does with what arrives: whose it is, whether it is authentic, and where it goes on.
+
+use core::net::SocketAddr;
+
+use fernamt_exchange::media::{EndpointId, Format};
+use fernamt_rtp::packet::Header;
+use fernamt_rtp::{Kind, Packet, classify};
+
+use super::{Arrival, Content, DROPPED, Endpoint, Link, Taken};
+use crate::gate::Verdict;
+use crate::socket::Channel;
+
+impl Endpoint {
+    /// Judges and counts a datagram, and puts it into clear and into the words of the other side, in
+    /// place.
+    #[inline]
+    pub(crate) fn take_in(
+        &mut self,
+        channel: Channel,
+        datagram: &mut [u8],
+        from: SocketAddr,
+        now_micros: u64,
+    ) -> Taken {
+        self.has_arrivals = true;
+        let taken = if self.format == Format::Udptl || self.carrier.is_some() {
+            self.take_in_other(channel, datagram, from, now_micros)
+        } else {
+            match (channel, classify(datagram)) {
+                (Channel::Rtp, Kind::Rtp) => self.take_in_rtp(datagram, from, now_micros),
+                (_, Kind::Rtcp) => self.take_in_rtcp(channel, datagram, from, now_micros),
+                (_, Kind::Stun | Kind::Dtls) if self.setup.is_some() => Taken {
+                    arrival: Arrival::Setup,
+                    length: datagram.len(),
+                    ..DROPPED
+                },
+                _ => DROPPED,
+            }
+        };
+        match taken.arrival {
+            Arrival::Dropped => self.packets_dropped += 1,
+            Arrival::Accepted(_) => self.watch.heard(now_micros),
+            Arrival::Carried(..) | Arrival::Setup => {}
+        }
+        taken
+    }
+
+    #[inline]
+    fn take_in_rtp(&mut self, datagram: &mut [u8], from: SocketAddr, now_micros: u64) -> Taken {
+        let judged = match self.shield.is_clear() {
+            true => self.judge_clear(datagram, from, now_micros),
+            false => self.judge_protected(datagram, from, now_micros),
+        };
+        let Some((header, length, verdict)) = judged else {
+            return DROPPED;
+        };
+        let Some(packet) = datagram.get_mut(..length) else {
+            return DROPPED;
+        };
+        let has_latched = verdict == Verdict::Latched;
+        let arrival = match &mut self.bundle {
+            None => self.accept(header, packet, now_micros),
+            Some(bundle) => {
+                let owner = bundle.owner(packet, header);
+                self.sort(owner, header, packet, now_micros)
+            }
+        };
+        Taken {
+            arrival,
+            length,
+            has_latched,
+        }
+    }
+
+    /// Accepts a packet that arrived where several endpoints share the ports, or says whose it is.
+    #[inline(never)]
+    fn sort(
+        &mut self,
+        owner: Option<Link>,
+        header: Header,
+        packet: &mut [u8],
+        now_micros: u64,
+    ) -> Arrival {
+        match owner {
+            Some(owner) if owner.endpoint != self.id => Arrival::Carried(owner, Content::Rtp),
+            Some(_) => self.accept_carried(header, packet, now_micros),
+            None => Arrival::Dropped,
+        }
+    }
+
+    /// Judges a packet that should be in clear: its header, its length, and whether it is the party's.
+    #[inline]
+    fn judge_clear(
+        &mut self,
+        datagram: &[u8],
+        from: SocketAddr,
+        now_micros: u64,
+    ) -> Option<(Header, usize, Verdict)> {
+        let header = Packet::parse(datagram).ok()?.header;
+        let verdict = self.gate.as_mut()?.admit(from, header, now_micros);
+        (verdict != Verdict::Dropped).then_some((header, datagram.len(), verdict))
+    }
+
+    /// Judges a packet that should be protected. The header is in clear, and proves nothing yet.
+    #[inline(never)]
+    fn judge_protected(
+        &mut self,
+        datagram: &mut [u8],
+        from: SocketAddr,
+        now_micros: u64,
+    ) -> Option<(Header, usize, Verdict)> {
+        let gate = self.gate.as_mut()?;
+        let header = Header::peek(datagram)?;
+        let is_wanted = self.bundle.is_some() || gate.wants(header.payload_type);
+        if !is_wanted || !gate.may_try(Channel::Rtp, from, now_micros) {
+            return None;
+        }
+        let Some(length) = self.shield.open_rtp(datagram) else {
+            self.packets_unauthentic += 1;
+            return None;
+        };
+        let packet = Packet::parse(datagram.get(..length)?).ok()?;
+        let header = packet.header;
+        let verdict = gate.authenticated(from, header, now_micros);
+        Some((header, length, verdict))
+    }
+
+    /// Counts a packet of the party and gives it the words of the other side.
+    #[inline]
+    fn accept(&mut self, header: Header, packet: &mut [u8], now_micros: u64) -> Arrival {
+        self.reception.count(header, packet.len(), now_micros);
+        match self.translations.apply(packet) {
+            Some(()) => Arrival::Accepted(Content::Rtp),
+            None => Arrival::Dropped,
+        }
+    }
+
+    /// The same where several endpoints share the ports, so that nobody has asked yet whether the
+    /// packet is wanted here.
+    fn accept_carried(&mut self, header: Header, packet: &mut [u8], now_micros: u64) -> Arrival {
+        let gate = self.gate.as_ref();
+        if !gate.is_some_and(|gate| gate.wants(header.payload_type)) {
+            return Arrival::Dropped;
+        }
+        self.accept(header, packet, now_micros)
+    }
+
+    #[inline(never)]
+    fn take_in_rtcp(
+        &mut self,
+        channel: Channel,
+        datagram: &mut [u8],
+        from: SocketAddr,
+        now_micros: u64,
+    ) -> Taken {
+        let Some(gate) = &mut self.gate else {
+            return DROPPED;
+        };
+        let length = if self.shield.is_clear() {
+            let verdict = rtcp_source(datagram)
+                .map(|ssrc| gate.admit_rtcp(from, ssrc, channel == Channel::Rtp, now_micros));
+            match verdict {
+                Some(Verdict::Accepted | Verdict::Latched) => datagram.len(),
+                Some(Verdict::Dropped) | None => return DROPPED,
+            }
+        } else {
+            let is_here = gate.rtcp_channel() == Some(channel);
+            if !is_here || !gate.may_try(channel, from, now_micros) {
+                return DROPPED;
+            }
+            let Some(length) = self.shield.open_rtcp(channel, datagram) else {
+                self.packets_unauthentic += 1;
+                return DROPPED;
+            };
+            if datagram.get(..length).and_then(rtcp_source).is_none() {
+                return DROPPED;
+            }
+            gate.authenticated_rtcp(channel, from);
+            length
+        };
+        let clear = datagram.get(..length).unwrap_or_default();
+        let owner = self
+            .bundle
+            .as_ref()
+            .and_then(|bundle| bundle.owner_of_rtcp(clear));
+        let arrival = match owner.filter(|owner| owner.endpoint != self.id) {
+            Some(rider) => Arrival::Carried(rider, Content::Rtcp),
+            None => Arrival::Accepted(Content::Rtcp),
+        };
+        Taken {
+            arrival,
+            length,
+            has_latched: false,
+        }
+    }
+
+    #[inline(never)]
+    fn take_in_other(
+        &mut self,
+        channel: Channel,
+        datagram: &[u8],
+        from: SocketAddr,
+        now_micros: u64,
+    ) -> Taken {
+        if self.carrier.is_some() {
+            // The party sends to the ports of another endpoint.
+            return DROPPED;
+        }
+        let Some(gate) = self.gate.as_mut().filter(|_| channel == Channel::Rtp) else {
+            return DROPPED;
+        };
+        let verdict = gate.admit_datagram(from, now_micros);
+        if datagram.is_empty() || verdict == Verdict::Dropped {
+            return DROPPED;
+        }
+        self.reception.count_other(datagram.len());
+        Taken {
+            arrival: Arrival::Accepted(Content::Other),
+            length: datagram.len(),
+            has_latched: verdict == Verdict::Latched,
+        }
+    }
+
+    /// Takes a datagram in clear that arrived for us at the ports of our carrier; whether it is
+    /// wanted.
+    pub(crate) fn take_in_carried(
+        &mut self,
+        carrier: EndpointId,
+        content: Content,
+        packet: &mut [u8],
+        now_micros: u64,
+    ) -> bool {
+        if self.carrier.is_none_or(|known| known.endpoint != carrier) {
+            return false;
+        }
+        let arrival = match (content, Header::peek(packet)) {
+            (Content::Rtp, Some(header)) => self.accept_carried(header, packet, now_micros),
+            (Content::Rtcp, _) => Arrival::Accepted(Content::Rtcp),
+            _ => Arrival::Dropped,
+        };
+        if arrival == Arrival::Dropped {
+            self.packets_dropped += 1;
+            return false;
+        }
+        self.watch.heard(now_micros);
+        true
+    }
+}
+
+/// The source of the first packet of a compound, when all of it is well formed.
+fn rtcp_source(datagram: &[u8]) -> Option<u32> {
+    let mut rest = datagram;
+    while !rest.is_empty() {
+        // RFC 3550 section 6.4: version, type, and the length in words less one.
+        let (&[first, _, length @ ..], _) = rest.split_first_chunk::<4>()?;
+        if first >> 6 != 2 {
+            return None;
+        }
+        let bytes = (usize::from(u16::from_be_bytes(length)) + 1) * 4;
+        rest = rest.get(bytes..)?;
+    }
+    let ssrc = datagram.get(4..8)?.first_chunk::<4>()?;
+    Some(u32::from_be_bytes(*ssrc))
+}
