@@ -70,7 +70,7 @@ pub struct QueueFull(pub Write);
 /// What [`settle`] found and did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// An exchange runs on this folder and does it itself, at most a second after a call's end.
+    /// An exchange runs on this folder and does it itself, a few seconds after a call's end.
     ExchangeRuns,
     /// So many records of closed calls were moved into the database.
     Moved(u64),

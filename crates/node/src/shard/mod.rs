@@ -15,6 +15,8 @@ use fernamt_sip::time::{Now, Time};
 use fernamt_sip::transport::ConnectionId;
 
 pub(crate) use self::inbox::{Inboxes, Item};
+#[cfg(test)]
+pub(crate) use self::turn::MAX_BATCHES;
 pub(crate) use self::turn::{Counters, Parts, Shard};
 
 /// What a shard drives: the exchange, or a small double in tests of the transports.

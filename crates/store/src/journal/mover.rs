@@ -20,8 +20,10 @@ use crate::folder::DataFolder;
 use crate::records::call::{CallTables, ClosedCall};
 use crate::records::database::{self, Failure};
 
-/// How long the end of a call may wait for others, so that they share a transaction.
-const DELAY: Duration = Duration::from_millis(800);
+/// How long the end of a call may wait for others, so that they share a transaction. It is safe in the
+/// journal meanwhile, and who asks for call records has it moved at once. The keys of a call go to
+/// random places of the newest bucket: a larger transaction writes each of these pages for more calls.
+const DELAY: Duration = Duration::from_secs(4);
 
 /// How long to wait after a failure.
 const RETRY: Duration = Duration::from_secs(1);

@@ -1,14 +1,21 @@
-//! Where writes wait for the writer. Appending takes a lock for the time of a push and wakes the
-//! writer only when it sleeps; the writer takes everything that is there.
+//! Where writes wait for the writer, in the form in which they will stand in the journal. Appending
+//! takes a lock for the time of encoding and wakes the writer only when it sleeps; the writer takes
+//! everything that is there.
+//!
+//! They are encoded here because the shard has the values of a call at hand, and takes back the memory
+//! of what it has made: to another thread each of some fifty pieces would be a stranger's.
 
 use std::sync::mpsc::Sender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fernamt_charging::CallReference;
 use fernamt_exchange::interface::Write;
 
 use super::QueueFull;
+use super::frame::MAX_PAYLOAD_BYTES;
+use super::record::{self, Meaning};
 
 /// How many writes may wait before states are refused.
 pub(super) const MAX_WAITING: usize = 65_536;
@@ -23,20 +30,85 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// Where to say how a flush went; the reason in words when it went wrong.
 pub(super) type FlushReply = Sender<Result<(), Box<str>>>;
 
-/// A write with the shard that it came from.
+/// A buffer that a flood has made larger than this is given back, in bytes.
+pub(super) const KEPT_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// A write that waits.
 #[derive(Debug)]
-pub(super) struct Item {
-    pub(super) shard: u16,
-    pub(super) write: Write,
+struct Item {
+    call: CallReference,
+    meaning: Meaning,
+    /// Where its payload ends in the bytes of the batch; it begins where the one before ends.
+    end: usize,
 }
 
 /// Everything that was waiting.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub(super) items: Vec<Item>,
+    items: Vec<Item>,
+    payloads: Vec<u8>,
     pub(super) flushes: Vec<FlushReply>,
     /// This is the last one.
     pub(super) stop: bool,
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// What is to be written, in order, with the payloads.
+    pub(super) fn writes(&self) -> impl Iterator<Item = (CallReference, Meaning, &[u8])> {
+        let mut start = 0;
+        self.items.iter().map(move |item| {
+            let payload = self.payloads.get(start..item.end).unwrap_or_default();
+            start = item.end;
+            (item.call, item.meaning, payload)
+        })
+    }
+
+    fn push(&mut self, shard: u16, write: &Write) {
+        let (call, meaning) = match write {
+            Write::State {
+                call,
+                state,
+                ticket,
+            } => {
+                record::push_state(*call, state, &mut self.payloads);
+                let waits = ticket.map(|ticket| (shard, ticket));
+                (*call, Meaning::State { waits })
+            }
+            Write::Closed {
+                record,
+                journal,
+                ticket,
+            } => {
+                record::push_closed(record, journal, MAX_PAYLOAD_BYTES, &mut self.payloads);
+                let waits = ticket.map(|ticket| (shard, ticket));
+                let answered = record.answer.is_some();
+                (record.call, Meaning::Closed { answered, waits })
+            }
+        };
+        self.items.push(Item {
+            call,
+            meaning,
+            end: self.payloads.len(),
+        });
+    }
+
+    /// An empty one that uses the memory of this one again.
+    pub(super) fn cleared(mut self) -> Batch {
+        self.items.clear();
+        self.payloads.clear();
+        if self.payloads.capacity() > KEPT_BUFFER_BYTES {
+            self.payloads = Vec::new();
+        }
+        Batch {
+            items: self.items,
+            payloads: self.payloads,
+            ..Batch::default()
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -64,7 +136,7 @@ enum Sleeper {
 
 impl Waiting {
     fn is_empty(&self) -> bool {
-        self.batch.items.is_empty() && !self.urgent
+        self.batch.is_empty() && !self.urgent
     }
 }
 
@@ -79,7 +151,7 @@ impl Queue {
         if waiting.batch.items.len() >= limit {
             return Err(QueueFull(write));
         }
-        waiting.batch.items.push(Item { shard, write });
+        waiting.batch.push(shard, &write);
         self.arrived(waiting, urgent);
         Ok(())
     }
@@ -112,33 +184,33 @@ impl Queue {
 
     /// Waits until there is something and takes it, but not before `not_before`, so that under load
     /// many writes share one. Comes back empty at `retry`, where one is given. `spare` is an empty
-    /// vector to be filled next.
-    pub(super) fn take(
-        &self,
-        spare: Vec<Item>,
-        not_before: Instant,
-        retry: Option<Instant>,
-    ) -> Batch {
-        let mut waiting = self.lock();
-        while waiting.is_empty() && retry.is_none_or(|retry| Instant::now() < retry) {
-            waiting = self.sleep(waiting, Sleeper::UntilAnything, retry);
-        }
-        let patience_ends = Instant::now() + PATIENCE;
-        while !waiting.urgent && !waiting.is_empty() && Instant::now() < patience_ends {
-            waiting = self.sleep(waiting, Sleeper::UntilUrgent, Some(patience_ends));
-        }
-        let early = not_before.saturating_duration_since(Instant::now());
-        if !early.is_zero() && !waiting.batch.stop {
-            drop(waiting);
-            thread::sleep(early);
-            waiting = self.lock();
+    /// batch to be filled next.
+    pub(super) fn take(&self, spare: Batch, not_before: Instant, retry: Option<Instant>) -> Batch {
+        let mut waiting = self.rest(not_before);
+        if waiting.is_empty() {
+            while waiting.is_empty() && retry.is_none_or(|retry| Instant::now() < retry) {
+                waiting = self.sleep(waiting, Sleeper::UntilAnything, retry);
+            }
+            let patience_ends = Instant::now() + PATIENCE;
+            while !waiting.urgent && !waiting.is_empty() && Instant::now() < patience_ends {
+                waiting = self.sleep(waiting, Sleeper::UntilUrgent, Some(patience_ends));
+            }
         }
         waiting.urgent = false;
-        let empty = Batch {
-            items: spare,
-            ..Batch::default()
-        };
-        std::mem::replace(&mut waiting.batch, empty)
+        std::mem::replace(&mut waiting.batch, spare)
+    }
+
+    /// Lets writes come together until `until`. Nobody has to wake the writer for them, and what has
+    /// come by then has waited long enough.
+    fn rest(&self, until: Instant) -> MutexGuard<'_, Waiting> {
+        let waiting = self.lock();
+        let length = until.saturating_duration_since(Instant::now());
+        if length.is_zero() || waiting.batch.stop {
+            return waiting;
+        }
+        drop(waiting);
+        thread::sleep(length);
+        self.lock()
     }
 
     fn sleep<'a>(
@@ -163,8 +235,8 @@ impl Queue {
         waiting
     }
 
-    /// A thread that panicked while it held the lock has left nothing half done: every change is one
-    /// push.
+    /// A thread that panicked while it held the lock has left nothing half done: a write counts when
+    /// its item is pushed, after its payload.
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -199,7 +271,7 @@ mod tests {
                 ..
             }
         ));
-        let batch = queue.take(Vec::new(), Instant::now(), None);
+        let batch = queue.take(Batch::default(), Instant::now(), None);
         assert_eq!(batch.items.len(), MAX_WAITING);
         queue.push(0, state(None)).unwrap();
     }
@@ -209,21 +281,52 @@ mod tests {
         let queue = Queue::default();
         queue.push(0, state(None)).unwrap();
         queue.push(1, state(Some(Ticket(1)))).unwrap();
-        let batch = queue.take(Vec::new(), Instant::now(), None);
-        assert_eq!(
-            batch
-                .items
-                .iter()
-                .map(|item| item.shard)
-                .collect::<Vec<_>>(),
-            [0, 1]
-        );
+        let batch = queue.take(Batch::default(), Instant::now(), None);
+        let waits: Vec<_> = batch
+            .writes()
+            .map(|(_, meaning, _)| match meaning {
+                Meaning::State { waits } => waits,
+                Meaning::Closed { .. } => None,
+            })
+            .collect();
+        assert_eq!(waits, [None, Some((1, Ticket(1)))]);
     }
 
     #[test]
     fn a_retry_is_not_missed_when_nothing_comes() {
         let queue = Queue::default();
-        let batch = queue.take(Vec::new(), Instant::now(), Some(Instant::now()));
-        assert!(batch.items.is_empty() && !batch.stop);
+        let batch = queue.take(Batch::default(), Instant::now(), Some(Instant::now()));
+        assert!(batch.is_empty() && !batch.stop);
+    }
+
+    #[test]
+    fn each_write_keeps_its_own_payload_also_in_memory_that_is_used_again() {
+        let queue = Queue::default();
+        let mut batch = Batch::default();
+        for round in [[3, 0], [1, 2]] {
+            for length in round {
+                let state = vec![7; length];
+                let call = CallReference(length as u64);
+                let ticket = Some(Ticket(1));
+                queue
+                    .push(
+                        0,
+                        Write::State {
+                            call,
+                            state,
+                            ticket,
+                        },
+                    )
+                    .unwrap();
+            }
+            batch = queue.take(batch.cleared(), Instant::now(), None);
+            for ((call, _, payload), length) in batch.writes().zip(round) {
+                assert_eq!(call, CallReference(length as u64));
+                let read = record::read(payload);
+                let state = &vec![7; length][..];
+                assert_eq!(read, Some(record::Record::State { call, state }));
+            }
+            assert_eq!(batch.writes().count(), 2);
+        }
     }
 }

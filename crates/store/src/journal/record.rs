@@ -1,6 +1,7 @@
 //! What a record of the journal of calls means: the state of a call, or its end.
 
 use fernamt_charging::{CallRecord, CallReference};
+use fernamt_exchange::interface::Ticket;
 use fernamt_exchange::journal::Journal;
 
 use crate::payload::{self, Undecodable};
@@ -23,6 +24,27 @@ pub(super) enum Record<'a> {
     },
     /// A call is over.
     Closed { call: CallReference, body: &'a [u8] },
+}
+
+/// What it has for consequences that a record is written, or cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// The state of a call; a shard may wait for it.
+    State { waits: Option<(u16, Ticket)> },
+    /// A call is over; a shard may wait for that, too.
+    Closed {
+        answered: bool,
+        waits: Option<(u16, Ticket)>,
+    },
+}
+
+impl Meaning {
+    /// Whoever waits for it to be on disk.
+    pub(super) const fn waits(self) -> Option<(u16, Ticket)> {
+        match self {
+            Meaning::State { waits } | Meaning::Closed { waits, .. } => waits,
+        }
+    }
 }
 
 /// Puts the state of a call behind what is in the buffer.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fernamt_charging::CallReference;
-use fernamt_exchange::interface::{Ticket, Write};
+use fernamt_exchange::interface::Ticket;
 
 use super::CommitSink;
 use super::appender::{Appender, Target};
@@ -15,8 +15,8 @@ use super::frame::{self, HEAD_BYTES, MAX_PAYLOAD_BYTES, Salt};
 use super::held::Held;
 use super::ledger::Ledger;
 use super::progress::Progress;
-use super::queue::{Item, Queue};
-use super::record;
+use super::queue::{Batch, KEPT_BUFFER_BYTES, Queue};
+use super::record::Meaning;
 use super::segment::{Position, SegmentId};
 
 /// How long after a commit the next one comes at the earliest. A write that comes alone is on disk as
@@ -26,9 +26,6 @@ const GATHERING: Duration = Duration::from_millis(20);
 
 /// How long to wait after a failure before the disk is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// A buffer that a flood has made larger than this is given back, in bytes.
-const KEPT_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
 /// A record that stands in the buffer.
 struct Encoded {
@@ -40,26 +37,6 @@ struct Encoded {
     /// It is kept somewhere else too, in memory or in an old segment, and need not be kept once more
     /// when it cannot be written.
     again: bool,
-}
-
-#[derive(Clone, Copy)]
-enum Meaning {
-    State {
-        waits: Option<(u16, Ticket)>,
-    },
-    Closed {
-        answered: bool,
-        waits: Option<(u16, Ticket)>,
-    },
-}
-
-impl Meaning {
-    /// Whoever waits for it to be on disk.
-    const fn waits(self) -> Option<(u16, Ticket)> {
-        match self {
-            Meaning::State { waits } | Meaning::Closed { waits, .. } => waits,
-        }
-    }
 }
 
 /// Nothing can be written at the moment.
@@ -114,16 +91,16 @@ impl Writer {
 
     /// Works until the queue says stop.
     pub(super) fn run(mut self, queue: &Queue) {
-        let mut items = Vec::new();
+        let mut spare = Batch::default();
         let mut not_before = Instant::now();
         loop {
             let retry = self.trouble.as_ref().map(|trouble| trouble.try_again);
-            let mut batch = queue.take(items, not_before, retry);
+            let mut batch = queue.take(spare, not_before, retry);
             if !batch.flushes.is_empty() || batch.stop {
                 // Somebody wants to know now.
                 self.try_again_now();
             }
-            self.commit(&batch.items);
+            self.commit(&batch);
             not_before = Instant::now() + GATHERING;
             let flushes = std::mem::take(&mut batch.flushes);
             match &self.trouble {
@@ -138,8 +115,7 @@ impl Writer {
                 self.progress.stop();
                 return;
             }
-            items = batch.items;
-            items.clear();
+            spare = batch.cleared();
         }
     }
 
@@ -159,8 +135,8 @@ impl Writer {
     }
 
     /// Writes everything, or keeps what must not be lost.
-    pub(super) fn commit(&mut self, items: &[Item]) {
-        if items.is_empty() && self.held.is_empty() {
+    pub(super) fn commit(&mut self, batch: &Batch) {
+        if batch.is_empty() && self.held.is_empty() {
             return;
         }
         let target = self.target();
@@ -174,7 +150,9 @@ impl Writer {
         }
         // Without a target the records are only encoded to be kept; no segment's salt is needed.
         let salt = target.as_ref().map_or(Salt(0), |target| target.id.salt);
-        items.iter().for_each(|item| self.encode(item, salt));
+        for (call, meaning, payload) in batch.writes() {
+            self.encode(call, meaning, payload, salt);
+        }
         let written = target.and_then(|target| {
             let length = self
                 .appender
@@ -251,33 +229,11 @@ impl Writer {
         }
     }
 
-    fn encode(&mut self, item: &Item, salt: Salt) {
+    fn encode(&mut self, call: CallReference, meaning: Meaning, payload: &[u8], salt: Salt) {
         let start = self.buffer.len();
-        let (call, meaning, framed) = match &item.write {
-            Write::State {
-                call,
-                state,
-                ticket,
-            } => {
-                let waits = ticket.map(|ticket| (item.shard, ticket));
-                let framed = frame::push(&mut self.buffer, salt, |buffer| {
-                    record::push_state(*call, state, buffer);
-                });
-                (*call, Meaning::State { waits }, framed)
-            }
-            Write::Closed {
-                record,
-                journal,
-                ticket,
-            } => {
-                let waits = ticket.map(|ticket| (item.shard, ticket));
-                let answered = record.answer.is_some();
-                let framed = frame::push(&mut self.buffer, salt, |buffer| {
-                    record::push_closed(record, journal, MAX_PAYLOAD_BYTES, buffer);
-                });
-                (record.call, Meaning::Closed { answered, waits }, framed)
-            }
-        };
+        let framed = frame::push(&mut self.buffer, salt, |buffer| {
+            buffer.extend_from_slice(payload);
+        });
         if framed.is_ok() {
             let length = self.buffer.len() - start;
             self.encoded.push(Encoded {

@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::double::{Options, PATIENCE, Seen, TestNetwork, reply, request};
 use crate::config::{Listen, ListenConfig};
 use crate::error::NodeError;
+use crate::shard::MAX_BATCHES;
+use crate::transport::udp::BATCH;
 
 /// Nothing more comes after this.
 const IDLE: Duration = Duration::from_millis(500);
@@ -145,6 +147,21 @@ fn the_largest_datagram_comes_in_whole() {
         .send_to(&largest, network.address(Transport::Udp))
         .unwrap();
     assert!(matches!(network.next(), Seen::Message { bytes, .. } if bytes == largest));
+}
+
+#[test]
+fn one_datagram_more_than_a_turn_takes_is_answered_too() {
+    let network = TestNetwork::start(udp_only("127.0.0.1:0"));
+    let server = network.address(Transport::Udp);
+    let client = client("127.0.0.1:0");
+    let flow = flow(server, client.local_addr().unwrap());
+    let burst = MAX_BATCHES * BATCH + 1;
+    for _ in 0..burst {
+        client.send_to(request("").as_bytes(), server).unwrap();
+    }
+    for _ in 0..burst {
+        assert_eq!(receive(&client), (reply(0, &flow), server));
+    }
 }
 
 #[test]
