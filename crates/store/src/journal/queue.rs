@@ -68,6 +68,9 @@ impl Batch {
     }
 
     fn push(&mut self, shard: u16, write: &Write) {
+        // What a write has left behind that did not come to its end.
+        let end = self.items.last().map_or(0, |item| item.end);
+        self.payloads.truncate(end);
         let (call, meaning) = match write {
             Write::State {
                 call,
