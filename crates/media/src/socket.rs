@@ -56,7 +56,7 @@ impl SocketPair {
             Some(peer) => net::connect(&self.rtp, &peer),
             None => net::connect_unspec(&self.rtp),
         };
-        // What a socket that has a peer cannot leave, it still hears.
+        // Refused, it hears whom it heard before.
         if connected.is_ok() {
             self.peer = peer;
         }

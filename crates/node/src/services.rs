@@ -163,8 +163,14 @@ impl Services for NodeServices {
             return;
         };
         self.news.journal_refusals.fetch_add(1, Ordering::Relaxed);
-        if let Write::State { call, .. } = &refused.0 {
-            tracing::error!(%call, "the journal of calls is too slow: a state was not written");
+        match &refused.0 {
+            Write::State { call, .. } => {
+                tracing::error!(%call, "the journal of calls is too slow: a state was not written");
+            }
+            Write::Closed { record, .. } => {
+                let call = record.call;
+                tracing::error!(%call, "the journal of calls is too slow: a record is LOST");
+            }
         }
         if let Some(ticket) = refused.0.ticket() {
             self.inboxes.push(shard, Item::CommitFailed(ticket));
