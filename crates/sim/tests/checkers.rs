@@ -66,3 +66,18 @@ fn an_invite_without_a_final_response_is_noticed() {
 fn a_leg_that_outlives_its_peer_is_noticed() {
     assert_found(Sabotage::SwallowByes, "is still in a call with");
 }
+
+#[test]
+fn a_voice_that_should_be_encrypted_and_is_not_is_noticed() {
+    assert_found(
+        Sabotage::LoseProtection,
+        "must be encrypted and is heard in clear",
+    );
+    assert_found(Sabotage::LoseProtection, "says goes out in clear to");
+}
+
+#[test]
+fn a_key_that_two_legs_are_given_is_noticed() {
+    assert_found(Sabotage::RepeatKeys, "are given the same key");
+    assert_found(Sabotage::RepeatKeys, "have different keys");
+}

@@ -128,7 +128,11 @@ impl World {
             Output::Media(command) => self.order_media(shard, &command),
             Output::Write(write) => {
                 self.trace(|| format!("                  [{shard}] writes {}", in_words(&write)));
-                for write in self.sabotaged(write) {
+                let written = match self.options.sabotage {
+                    Some(sabotage) => sabotage.written(write),
+                    None => vec![write],
+                };
+                for write in written {
                     self.journal.push(shard, write);
                 }
                 self.schedule_flush();
@@ -145,32 +149,6 @@ impl World {
                     _ => {}
                 }
             }
-        }
-    }
-
-    /// What reaches the disk of a write.
-    fn sabotaged(&self, write: Write) -> Vec<Write> {
-        match (self.options.sabotage, write) {
-            (Some(Sabotage::LoseRecords), Write::Closed { .. }) => Vec::new(),
-            (Some(Sabotage::RepeatRecords), write @ Write::Closed { .. }) => {
-                vec![write.clone(), write]
-            }
-            (
-                Some(Sabotage::StretchRecords),
-                Write::Closed {
-                    mut record,
-                    journal,
-                    ticket,
-                },
-            ) => {
-                record.duration += Duration::from_secs(5);
-                vec![Write::Closed {
-                    record,
-                    journal,
-                    ticket,
-                }]
-            }
-            (_, write) => vec![write],
         }
     }
 
@@ -250,7 +228,11 @@ impl World {
                     statistics,
                 }))
             }
-            _ => self.media.execute(self.now.time, shard, command),
+            _ => {
+                let sabotaged = self.options.sabotage.map(|it| it.ordered(command));
+                let command = sabotaged.as_ref().unwrap_or(command);
+                self.media.execute(self.now.time, shard, command)
+            }
         };
         match result {
             Ok(Some(event)) => {

@@ -8,6 +8,7 @@ mod machine;
 mod media;
 mod network;
 mod observer;
+mod sabotage;
 mod traffic;
 mod wire;
 
@@ -34,6 +35,7 @@ use journal::Journal;
 use media::Media;
 use network::Network;
 use observer::Observer;
+pub use sabotage::Sabotage;
 
 /// Where the exchange listens.
 const EXCHANGE: &str = "192.0.2.1:5060";
@@ -57,27 +59,6 @@ pub struct Options {
     pub trace: bool,
     /// What is done wrong on purpose, to see that it is found.
     pub sabotage: Option<Sabotage>,
-}
-
-/// Something that is done wrong on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sabotage {
-    /// Records of calls do not reach the disk.
-    LoseRecords,
-    /// Each record reaches the disk twice.
-    RepeatRecords,
-    /// Records say that a call was five seconds longer.
-    StretchRecords,
-    /// States of calls that are answered do not reach the disk.
-    LoseStates,
-    /// Endpoints that are closed go on.
-    KeepEndpoints,
-    /// What is heard on one endpoint goes out of the next one.
-    CrossWires,
-    /// Responses that refuse a call do not reach the caller.
-    SwallowRefusals,
-    /// BYE does not reach the phones.
-    SwallowByes,
 }
 
 /// What came of a run.

@@ -11,7 +11,7 @@ use fernamt_sip::transport::{ConnectionId, Flow, Transport};
 use super::event::{Event, at_port};
 use super::network::Way;
 use super::observer::Observer;
-use super::{EXCHANGE, Sabotage, World, addresses};
+use super::{EXCHANGE, World, addresses};
 use crate::phone::{Phone, PhoneOutput};
 
 impl World {
@@ -98,14 +98,13 @@ impl World {
 
     /// The exchange sends something.
     pub(super) fn exchange_sends(&mut self, shard: usize, flow: Flow, bytes: Arc<[u8]>) {
-        let swallowed: &[u8] = match self.options.sabotage {
-            Some(Sabotage::SwallowRefusals) => b"SIP/2.0 48",
-            Some(Sabotage::SwallowByes) => b"BYE ",
-            _ => b"\0",
+        let sent = match self.options.sabotage {
+            Some(sabotage) => sabotage.sent(bytes),
+            None => Some(bytes),
         };
-        if bytes.starts_with(swallowed) {
+        let Some(bytes) = sent else {
             return;
-        }
+        };
         self.fold(&bytes);
         let now = self.now.time;
         if flow.transport != Transport::Udp {
