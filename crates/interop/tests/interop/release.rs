@@ -17,6 +17,9 @@ const TALK: Duration = Duration::from_secs(5);
 /// Packets that both must have heard while the call is up.
 const HEARD: usize = 50;
 
+/// How much longer than the talk a call may be on a busy machine, in seconds.
+const UNHURRIED: f64 = 5.0;
+
 /// How often each party sends, and for how long it goes on after the call.
 const PACE: Duration = Duration::from_millis(10);
 const AFTER: Duration = Duration::from_millis(500);
@@ -126,6 +129,11 @@ fn nothing_passes_after_bye(callee: &'static str) {
     }
     let after = [parties[0].heard, parties[1].heard];
     assert_eq!(before, after, "somebody hears something after the call");
+    // Over for the bill, too: the talk has its length, however long they go on.
+    let record = &exchange.wait_records(1)[0];
+    assert_eq!((record.cause, record.released_by.as_str()), (16, "caller"));
+    let talked = TALK.as_secs_f64();
+    assert!((talked..talked + UNHURRIED).contains(&record.duration));
     called.kill();
     exchange.finish();
 }
