@@ -2,6 +2,7 @@
 //! description of one side reads for the other. It gives orders to the media plane and sees no
 //! packet.
 
+mod bundle;
 mod connect;
 mod ends;
 mod first_version;
