@@ -166,6 +166,13 @@ impl Bridge {
         self.ends(side).map(|ends| ends.policy)
     }
 
+    /// The party of this side is offered ICE, whatever else it is offered.
+    pub(super) fn offer_ice(&mut self, side: Side) {
+        if let Some(ends) = self.ends_mut(side) {
+            ends.policy.ice = true;
+        }
+    }
+
     /// The party of this side has refused what was offered: the next offer is another one, of which
     /// this is what it wishes.
     pub(super) fn offer_otherwise(&mut self, side: Side) -> Option<Policy> {
