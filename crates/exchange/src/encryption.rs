@@ -162,6 +162,15 @@ impl Policy {
         }
     }
 
+    /// The same for a party that has asked for an offer. It is made one, and either takes it or does
+    /// without the call: what need not be encrypted is offered as every phone can take it.
+    pub(crate) fn in_one_offer(self) -> Policy {
+        Policy {
+            strict: self.demand == Demand::Required,
+            ..self
+        }
+    }
+
     /// What is offered next to a party that has refused an offer like this one; nothing where it
     /// has to be encrypted, or was in clear. A phone that demands encryption refuses media that are
     /// only perhaps encrypted (RFC 8643); one that has none refuses the profile.
@@ -250,6 +259,21 @@ mod tests {
         );
         assert_eq!(sdes(Encryption::Required, Transport::Udp).len(), 1);
         assert_eq!(sdes(Encryption::Never, Transport::Udp).len(), 1);
+    }
+
+    #[test]
+    fn one_offer_has_to_be_encrypted_only_where_it_must() {
+        for (said, strict) in [
+            (Encryption::Offered, false),
+            (Encryption::Never, false),
+            (Encryption::Automatic, true),
+            (Encryption::Required, true),
+        ] {
+            let device = Some((said, MediaTransport::Automatic));
+            let policy = Policy::of(device, Encryption::Automatic, Transport::Tls);
+            let once = policy.in_one_offer();
+            assert_eq!((once.strict, once.demand), (strict, policy.demand));
+        }
     }
 
     #[test]

@@ -319,9 +319,14 @@ impl Exchange {
                     call.located(&mut self.stack, answer);
                 }
             }
-            Some(Asker::Redirect(slot)) => {
+            Some(Asker::Caller(slot)) => {
                 if let Some(call) = self.calls.get_mut(slot) {
-                    call.redirect_located(&mut self.stack, answer);
+                    call.caller_located(answer);
+                }
+            }
+            Some(Asker::Redirect(slot, redirection)) => {
+                if let Some(call) = self.calls.get_mut(slot) {
+                    call.redirect_located(&mut self.stack, redirection, answer);
                 }
             }
             Some(Asker::LostLeg(id)) => {

@@ -129,8 +129,8 @@ pub struct Remote {
     pub rollovers: Rollovers,
     /// The way to the party is found by connectivity checks; nothing is accepted or sent on any other.
     pub ice: Option<Ice>,
-    /// The identification tag of this stream in its packets (RFC 8843 section 15): identifier of the
-    /// header extension (RFC 8285), and the tag.
+    /// The identification tag of this stream in its packets (RFC 9143 section 15): identifier of the
+    /// header extension (RFC 8285), and the tag. Packets for the party are given it.
     pub mid: Option<(u8, Box<str>)>,
     /// What the party's packets are called on the other side of the bridge, where that is different.
     pub translations: Vec<Translation>,

@@ -218,7 +218,7 @@ fn to_device(
 }
 
 /// Whether the phone of this binding is the one behind this flow.
-fn is_behind(binding: &Binding, flow: &Flow) -> bool {
+pub(crate) fn is_behind(binding: &Binding, flow: &Flow) -> bool {
     match (binding.connection, flow.connection) {
         (Some(one), Some(other)) => one == other,
         _ => binding.transport == flow.transport && binding.received == flow.remote,

@@ -15,6 +15,7 @@ use hashbrown::HashMap;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
+use crate::call::Redirection;
 use crate::config::Config;
 use crate::interface::{Output, Question, QuestionId};
 use crate::leg::sip::public_address;
@@ -39,8 +40,10 @@ pub(crate) enum Asker {
     Request(Box<crate::request::Waiting>),
     /// A call waits for its destination.
     Call(CallSlot),
-    /// A call was redirected to another subscriber.
-    Redirect(CallSlot),
+    /// A call whose caller has made no offer waits for what is known of its phone.
+    Caller(CallSlot),
+    /// A call was redirected, perhaps to another subscriber.
+    Redirect(CallSlot, Redirection),
     /// A leg waits for the addresses of its peer.
     Leg(LegId),
     /// A leg has lost its peer and waits for the bindings of its device.

@@ -91,8 +91,15 @@ class Phone {
     session.on('getusermediafailed', (error) => this.note('no media', { cause: String(error) }));
     session.on('sdp', ({ originator, type, sdp }) => this.note('sdp', { originator, type, sdp }));
     if (originator !== 'remote') return this.connect(session.connection);
+    if (!request.body) return this.offer(session);
     const video = /^m=video [1-9]/m.test(request.body);
     session.answer({ mediaConstraints: wanted(video), pcConfig: { iceServers: [] } });
+  }
+
+  // Answers a caller that has made no offer with one of its own; JsSIP wants to be given what to offer.
+  async offer(session) {
+    const mediaStream = await navigator.mediaDevices.getUserMedia(wanted(false));
+    session.answer({ mediaStream, pcConfig: { iceServers: [] } });
   }
 
   connect(connection) {

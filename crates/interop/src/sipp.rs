@@ -13,9 +13,10 @@ use crate::process::Process;
 pub const SIPP: (&str, &str) = ("sipp", "sip-tester");
 
 /// The scenarios, by name.
-const SCENARIOS: [(&str, &str); 7] = [
+const SCENARIOS: [(&str, &str); 8] = [
     ("register", include_str!("../scenarios/register.xml")),
     ("caller", include_str!("../scenarios/caller.xml")),
+    ("late", include_str!("../scenarios/late.xml")),
     ("callee", include_str!("../scenarios/callee.xml")),
     ("deaf", include_str!("../scenarios/deaf.xml")),
     ("ringing", include_str!("../scenarios/ringing.xml")),

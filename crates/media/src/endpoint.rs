@@ -94,7 +94,9 @@ pub(crate) struct Endpoint {
     format: Format,
     /// The party understands feedback messages.
     has_feedback: bool,
-    /// Stands for the identification tag in the party's packets; zero: there is none.
+    /// The identification tag in packets of the party and for it: number of the extension, and name.
+    mid: Option<(u8, Box<str>)>,
+    /// Stands for both; zero: there is none.
     mid_mark: u64,
     packets_per_second: u32,
     reception: Reception,
@@ -123,6 +125,7 @@ impl Endpoint {
             translations: Translations::default(),
             format: Format::Rtp,
             has_feedback: false,
+            mid: None,
             mid_mark: 0,
             packets_per_second,
             reception: Reception::default(),

@@ -219,6 +219,7 @@ impl Worker {
         let is_over = playing.is_over();
         let departure = packet.filter(|_| endpoint.receives()).and_then(|packet| {
             let length = self.room.put(&packet);
+            let length = endpoint.with_own_tag(0, &mut self.room, length)?;
             leave(endpoint, sockets, &mut self.room, Content::Rtp, length)
         });
         if is_over {
@@ -303,16 +304,15 @@ fn go_on(
 /// length then.
 #[inline(always)]
 fn prepare(endpoint: &mut Endpoint, room: &mut Room, passage: &Passage) -> Option<usize> {
-    let datagram = room.datagram(passage.length);
     match passage.content {
         Content::Rtp => {
-            let payload_type = Header::peek(datagram)?.payload_type;
+            let payload_type = Header::peek(room.datagram(passage.length))?.payload_type;
             if !endpoint.lets_out(payload_type) {
                 return None;
             }
-            endpoint.without_foreign_tag(passage.mid_mark, datagram)
+            endpoint.with_own_tag(passage.mid_mark, room, passage.length)
         }
-        Content::Rtcp => endpoint.without_feedback(datagram),
+        Content::Rtcp => endpoint.without_feedback(room.datagram(passage.length)),
         Content::Other => endpoint.lets_out_other().then_some(passage.length),
     }
 }

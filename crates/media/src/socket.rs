@@ -7,6 +7,7 @@
 use core::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use fernamt_rtp::extension::MAX_ELEMENT_GROWTH;
 use fernamt_rtp::srtp::MAX_OVERHEAD_BYTES;
 use rustix::io::{Errno, Result};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
@@ -135,10 +136,10 @@ fn bind_one(local: IpAddr, port: u16, traffic_class: u8) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Room for one datagram and what protection adds to it; one per thread, used again and again.
+/// Room for one datagram and what a tag and protection add to it; one per thread, used again and again.
 pub(crate) struct Room(Box<[u8; ROOM_BYTES]>);
 
-const ROOM_BYTES: usize = MAX_DATAGRAM_BYTES + MAX_OVERHEAD_BYTES;
+const ROOM_BYTES: usize = MAX_DATAGRAM_BYTES + MAX_ELEMENT_GROWTH + MAX_OVERHEAD_BYTES;
 
 impl Room {
     pub(crate) fn new() -> Room {

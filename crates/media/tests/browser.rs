@@ -376,14 +376,17 @@ fn streams_that_share_ports_reach_their_endpoints_and_leave_from_there() {
         let second = tagged(&mut browser, 96, number, None);
         assert_eq!(phones[number as usize].hear(), second);
     }
-    for phone in &mut phones {
+    // And the browser is told by a tag of its own which stream it is.
+    for (phone, mid) in phones.iter_mut().zip([b'0', b'1', b'2']) {
         let payload_type = if phone.address().ip() == address(B) {
             PCMA
         } else {
             96
         };
-        let packet = phone.packet(payload_type);
+        let mut packet = phone.packet(payload_type);
         phone.send(&packet);
+        packet[0] |= 0x10;
+        packet.splice(12..12, [0xbe, 0xde, 0, 1, 0x40, mid, 0, 0]);
         assert_eq!(browser.hear_clear(), packet);
     }
     // A report about what was sent for a rider reaches that rider's phone.

@@ -1,5 +1,7 @@
-//! Elements of a header extension (RFC 8285), and taking an extension off; which identifier means what
-//! is negotiated elsewhere.
+//! Elements of a header extension (RFC 8285): reading them, putting one into a packet, and taking an
+//! extension off; which identifier means what is negotiated elsewhere.
+
+use core::ops::RangeInclusive;
 
 use crate::bytes::{u8_at, u16_at};
 use crate::packet::{Extension, HEADER_BYTES, Packet, VERSION, header_bytes};
@@ -13,6 +15,18 @@ pub const TWO_BYTE_PROFILE: u16 = 0x1000;
 
 /// The identifier in headers of one byte at which reading ends (RFC 8285 section 4.2).
 const LAST_ID: u8 = 15;
+
+/// The identifiers that an element with a header of one byte can have.
+const ONE_BYTE_IDS: RangeInclusive<u8> = 1..=14;
+
+/// What an element with a header of one byte can say, in bytes.
+const ONE_BYTE_DATA: RangeInclusive<usize> = 1..=16;
+
+/// How much longer a packet is after [`put_element`], at most.
+pub const MAX_ELEMENT_GROWTH: usize = 4 + 20;
+
+/// The bit in the first byte of a packet that says that there is an extension.
+const HAS_EXTENSION: u8 = 0x10;
 
 /// One element, such as the identification of a media section (`urn:ietf:params:rtp-hdrext:sdes:mid`,
 /// RFC 8843).
@@ -119,6 +133,61 @@ impl<'a> Iterator for Elements<'a> {
             self.rest = &[];
         }
         element
+    }
+}
+
+/// Puts an element with a header of one byte (RFC 8285 section 4.2) into the packet that `room` begins
+/// with, in place and before the other elements. An extension of another kind, or one in which the
+/// identifier is in use, goes. Returns how long the packet is then; `None` when its header does not
+/// fit, when there is not enough room, and for what such an element cannot be: then the packet is of no
+/// use any more.
+pub fn put_element(room: &mut [u8], length: usize, id: u8, data: &[u8]) -> Option<usize> {
+    if !ONE_BYTE_IDS.contains(&id) || !ONE_BYTE_DATA.contains(&data.len()) {
+        return None;
+    }
+    let length = without_unfit_extension(room.get_mut(..length)?, id)?;
+    let first = u8_at(room, 0)?;
+    let has_extension = first & HAS_EXTENSION != 0;
+    let head = HEADER_BYTES + usize::from(first & 0x0f) * 4;
+    // Padding, which is zero, may stand between elements.
+    let element = (1 + data.len()).next_multiple_of(4);
+    let (from, words) = match has_extension {
+        true => (head + 4, u16_at(room, head + 2)?),
+        false => (head, 0),
+    };
+    let begin = head + 4;
+    let grown = length + (begin - from) + element;
+    let words = words.checked_add(u16::try_from(element / 4).ok()?)?;
+    let [profile, words] = [ONE_BYTE_PROFILE, words].map(u16::to_be_bytes);
+    let said = u8::try_from(data.len() - 1).ok()?;
+    room.get(..grown)?;
+    room.copy_within(from..length, begin + element);
+    *room.first_mut()? |= HAS_EXTENSION;
+    let written = profile
+        .into_iter()
+        .chain(words)
+        .chain([id << 4 | said])
+        .chain(data.iter().copied())
+        .chain(core::iter::repeat(0));
+    let places = room.get_mut(head..begin + element)?;
+    for (place, byte) in places.iter_mut().zip(written) {
+        *place = byte;
+    }
+    Some(grown)
+}
+
+/// Takes the extension off a packet that has one which no element with this identifier can be put
+/// into: its length then.
+fn without_unfit_extension(packet: &mut [u8], id: u8) -> Option<usize> {
+    let first = u8_at(packet, 0)?;
+    if first & HAS_EXTENSION == 0 {
+        header_bytes(packet)?;
+        return Some(packet.len());
+    }
+    let profile = u16_at(packet, HEADER_BYTES + usize::from(first & 0x0f) * 4)?;
+    match profile == ONE_BYTE_PROFILE && Packet::peek_element(packet, id).is_none() {
+        true => header_bytes(packet).map(|_| packet.len()),
+        false => remove_extension(packet),
     }
 }
 

@@ -5,7 +5,7 @@
     reason = "helpers of tests"
 )]
 
-use fernamt_rtp::extension::remove_extension;
+use fernamt_rtp::extension::{MAX_ELEMENT_GROWTH, put_element, remove_extension};
 use fernamt_rtp::packet::{Extension, header_bytes};
 use fernamt_rtp::{Header, Packet};
 use proptest::collection::vec;
@@ -99,7 +99,79 @@ fn a_packet_without_its_extension_is_the_same_packet() {
     assert_eq!(remove_extension(&mut []), None);
 }
 
+/// The packet with the element put in, in as much room as that may take.
+fn with_element(packet: &[u8], id: u8, data: &[u8]) -> Option<Vec<u8>> {
+    let mut room = packet.to_vec();
+    room.resize(packet.len() + MAX_ELEMENT_GROWTH, 0xff);
+    let length = put_element(&mut room, packet.len(), id, data)?;
+    room.truncate(length);
+    Some(room)
+}
+
+#[test]
+fn an_element_is_put_into_a_packet_with_and_without_an_extension() {
+    let mut plain = packet(ONE_BYTE, &[]);
+    let length = remove_extension(&mut plain).unwrap();
+    plain.truncate(length);
+    for (before, others) in [
+        (plain.clone(), None),
+        (packet(ONE_BYTE, &[]), None),
+        (packet(ONE_BYTE, &[0x10, 7, 0, 0]), Some(&[7][..])),
+        // Nothing can be put into this one.
+        (packet(TWO_BYTE, &[1, 1, 7, 0]), None),
+        // What the number means in this one is not what it means to the reader.
+        (packet(ONE_BYTE, &[0x10, 7, 0x40, b'x']), None),
+    ] {
+        for data in [&b"0"[..], b"ab1", b"abcdefghijklmno", b"abcdefghijklmnop"] {
+            let bytes = with_element(&before, 4, data).unwrap();
+            let read = Packet::parse(&bytes).unwrap();
+            assert_eq!(
+                (read.payload, read.contributing),
+                (&b"voice"[..], &[0, 0, 0, 9][..])
+            );
+            let extension = read.extension.unwrap();
+            assert_eq!(extension.element(4), Some(data));
+            assert_eq!(extension.element(1), others);
+            assert!(bytes.len() <= before.len() + MAX_ELEMENT_GROWTH);
+        }
+    }
+    let longest = with_element(&plain, 14, &[1; 16]).unwrap();
+    assert_eq!(longest.len(), plain.len() + MAX_ELEMENT_GROWTH);
+}
+
+#[test]
+fn what_no_element_with_a_short_header_can_be_is_not_put_in() {
+    let plain = Header::default().to_bytes();
+    for (id, length) in [(0, 1), (15, 1), (1, 0), (1, 17)] {
+        assert_eq!(
+            with_element(&plain, id, &vec![1; length]),
+            None,
+            "{id} {length}"
+        );
+    }
+    assert!(with_element(&plain, 14, &[1; 16]).is_some());
+    let mut tight = plain.to_vec();
+    tight.resize(plain.len() + 7, 0);
+    assert_eq!(put_element(&mut tight, plain.len(), 1, b"0"), None);
+    tight.push(0);
+    assert_eq!(
+        put_element(&mut tight, plain.len(), 1, b"0"),
+        Some(plain.len() + 8)
+    );
+    assert_eq!(put_element(&mut tight, 4, 1, b"0"), None, "no header");
+}
+
 proptest! {
+    #[test]
+    fn no_bytes_make_putting_in_panic(bytes in vec(any::<u8>(), 0..80), id: u8, data in vec(any::<u8>(), 0..20)) {
+        let before = Packet::parse(&bytes).map(|packet| packet.payload.to_vec());
+        if let (Some(packet), Ok(payload)) = (with_element(&bytes, id, &data), before) {
+            let read = Packet::parse(&packet).unwrap();
+            prop_assert_eq!(read.payload, &payload[..]);
+            prop_assert_eq!(read.extension.unwrap().element(id), Some(&data[..]));
+        }
+    }
+
     #[test]
     fn no_bytes_make_the_elements_panic_or_overlap(
         profile in prop_oneof![Just(ONE_BYTE), Just(TWO_BYTE), any::<u16>()],

@@ -59,7 +59,7 @@ pub use ice::{
 pub use media::{Media, MediaKind, Protocol};
 pub use negotiate::{Capabilities, Codec, Endpoint, Negotiated, PayloadChoice};
 pub use origin::{OwnOrigin, SessionState};
-pub use renumber::{PayloadMap, PayloadPair, PayloadTranslation};
+pub use renumber::{PayloadMap, PayloadPair, PayloadTranslation, numbers_in_one_transport};
 pub use rewrite::{MediaRewrite, Rewrite, RtcpRewrite};
 pub use setup::Setup;
 pub use tls_id::TlsId;

@@ -2,11 +2,14 @@
 //! an offer and another in its answer. Which numbers mean the same; no packet is seen.
 
 mod codec;
+mod shared;
 
 use serde::{Deserialize, Serialize};
 
 use self::codec::{Match, Stream, same_codec};
 use crate::media::Media;
+
+pub use shared::numbers_in_one_transport;
 
 /// A format whose number, or whose clock rate, differs between an offer and its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +53,13 @@ impl PayloadMap {
     /// over, one with the same name and number is taken, and for telephone events one of another
     /// clock rate.
     pub fn between(offer: &Media<'_>, answer: &Media<'_>) -> PayloadMap {
+        PayloadMap::across(offer, &PayloadMap::default(), answer)
+    }
+
+    /// The same where the party was sent the offer with other numbers than the offerer has: `written`
+    /// is the change that was made (see [`numbers_in_one_transport`]), and the map that is given back
+    /// leads from the answerer's numbers to those that the offerer has.
+    pub fn across(offer: &Media<'_>, written: &PayloadMap, answer: &Media<'_>) -> PayloadMap {
         let mut matching = Matching::new(offer, answer);
         // What refers to other formats by their numbers comes after these are known.
         for refers in [false, true] {
@@ -57,7 +67,23 @@ impl PayloadMap {
                 matching.run(kind, refers);
             }
         }
-        matching.finish()
+        matching.finish(written)
+    }
+
+    /// Leaves out the formats of the answer that are not in the offer and have one of these numbers,
+    /// one bit each, which mean something else to the reader in another section.
+    pub fn drop_unknown(&mut self, answer: &Media<'_>, taken: u128) {
+        for format in answer.codecs() {
+            let number = bit(format.payload_type);
+            let is_known = self.offered & number != 0
+                || self
+                    .pairs
+                    .iter()
+                    .any(|pair| pair.answered == format.payload_type);
+            if !is_known && taken & number != 0 {
+                self.dropped |= number;
+            }
+        }
     }
 
     /// Whether all numbers and clock rates are the same on both sides.
@@ -195,11 +221,11 @@ impl<'m> Matching<'m> {
         self.offered.get(found).map(Stream::number)
     }
 
-    fn finish(self) -> PayloadMap {
-        let offered = self
-            .offered
-            .iter()
-            .fold(0, |all, stream| all | bit(stream.number()));
+    /// `written`: from the offerer's numbers to those in the offer as it was sent.
+    fn finish(self, written: &PayloadMap) -> PayloadMap {
+        let offered = self.offered.iter().fold(0, |all, stream| {
+            all | bit(written.to_answered(stream.number()))
+        });
         let mut map = PayloadMap {
             offered,
             ..PayloadMap::default()
@@ -211,9 +237,10 @@ impl<'m> Matching<'m> {
             };
             let clocks = (offered.clock_rate(), answered.clock_rate());
             let event_clocks = (clocks.0 != clocks.1).then_some(clocks);
-            if offered.number() != answered.number() || event_clocks.is_some() {
+            let own = written.to_answered(offered.number());
+            if own != answered.number() || event_clocks.is_some() {
                 map.pairs.push(PayloadPair {
-                    offered: offered.number(),
+                    offered: own,
                     answered: answered.number(),
                     event_clocks,
                 });

@@ -3,6 +3,7 @@
 
 mod answer;
 mod bridge;
+mod late;
 mod modify;
 mod protect;
 mod recovery;
@@ -13,6 +14,7 @@ mod service;
 mod snapshot;
 mod wait;
 
+pub(crate) use redirect::Redirection;
 pub(crate) use wait::Wait;
 
 use std::sync::Arc;
@@ -30,7 +32,7 @@ use crate::journal::Journal;
 use crate::leg::sip::SipLeg;
 use crate::leg::{CallSlot, Description, LegCommand, LegEvent, LegId, Rejection, Warning};
 use crate::media;
-use crate::registrar::Nat;
+use crate::registrar::{Nat, speaks_ice};
 use crate::stack::{Asker, Stack};
 
 use bridge::{Bridge, Side};
@@ -184,6 +186,10 @@ impl Call {
         let device = setup.caller.device.as_deref();
         let wishes = device.map(|device| (device.encryption, device.media_transport));
         let policy = Policy::of(wishes, stack.config.encryption, flow.transport);
+        let policy = match setup.leg.has_offered() {
+            true => policy,
+            false => policy.in_one_offer(),
+        };
         Call {
             slot: setup.slot,
             reference: setup.reference,
@@ -228,11 +234,15 @@ impl Call {
             let (source, transport) = (flow.remote, flow.transport);
             let nat = Nat::judge(contact.uri_text(), sent_by, source, transport);
             self.tell_way(stack, 0, nat, source);
+            if speaks_ice(&contact) {
+                self.bridge.offer_ice(Side::Caller);
+            }
         }
     }
 
     /// Asks where the dialled number leads.
     pub(crate) fn locate(&self, stack: &mut Stack) {
+        self.locate_caller(stack);
         let ask = Question::Destination {
             dialled: self.dialled.clone(),
         };
@@ -272,6 +282,7 @@ impl Call {
             LegEvent::Answered { description } => self.picked_up(stack, leg, description),
             LegEvent::Rejected(rejection) => self.leg_rejected(stack, leg, rejection),
             LegEvent::DescriptionRefused { status } => self.offer_otherwise(stack, leg, status),
+            LegEvent::Reachable => self.reachable(stack, leg),
             LegEvent::Redirected { contacts } => self.leg_redirected(stack, leg, contacts),
             LegEvent::Offered { description } => self.offered(stack, leg, description),
             LegEvent::OfferAnswered { description } => self.offer_answered(stack, leg, description),

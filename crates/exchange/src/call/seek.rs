@@ -15,7 +15,6 @@ use super::release::Ending;
 use super::{Call, Carry, Carrying, Leg, MAX_LEGS, Stage};
 use crate::cause::Cause;
 use crate::directory::Device;
-use crate::encryption::{Encryption, MediaTransport};
 use crate::interface::Answer;
 use crate::leg::sip::SipLeg;
 use crate::leg::sip::destination::Destination;
@@ -35,8 +34,8 @@ pub(super) struct Seeking {
     /// What is to be told to the caller when no leg is left.
     failures: Vec<Rejection>,
     redirects_left: u8,
-    /// What the record of the called device says of its media.
-    pub(super) wishes: Option<(Encryption, MediaTransport)>,
+    /// The called device.
+    device: Option<Arc<Device>>,
     /// Redirections whose subscriber is being looked up.
     lookups: u8,
     /// The caller has been told that it rings.
@@ -140,7 +139,12 @@ impl Call {
         }
     }
 
-    fn try_device(&mut self, stack: &mut Stack, device: &Device, groups: Vec<Vec<Arc<Binding>>>) {
+    fn try_device(
+        &mut self,
+        stack: &mut Stack,
+        device: &Arc<Device>,
+        groups: Vec<Vec<Arc<Binding>>>,
+    ) {
         let first_binding = groups.first().and_then(|group| group.first());
         self.choose_media_path(stack, device, first_binding.map(Arc::as_ref));
         self.callee = Some(device.user.clone());
@@ -148,7 +152,7 @@ impl Call {
         let seeking = Seeking {
             groups: groups.into(),
             redirects_left: stack.config.redirects,
-            wishes: Some((device.encryption, device.media_transport)),
+            device: Some(Arc::clone(device)),
             ring_timer: Some(stack.set_timer(ring_time, Alarm::RingTime(self.slot))),
             ..Seeking::default()
         };
@@ -189,45 +193,54 @@ impl Call {
         let Stage::Seeking(seeking) = &mut self.stage else {
             return;
         };
-        let wishes = seeking.wishes;
-        let Some(group) = seeking.groups.pop_front() else {
+        let device = seeking.device.clone();
+        let group = seeking.groups.pop_front();
+        let Some((device, group)) = device.zip(group) else {
             return self.nobody_left(stack);
         };
         let legs: Vec<u8> = group
             .iter()
-            .filter_map(|binding| {
-                let destination = Destination::of_binding(binding, stack);
-                let leg = self.add_leg(stack, destination, wishes)?;
-                self.tell_way(stack, leg, binding.nat(), binding.received);
-                Some(leg)
-            })
+            .filter_map(|binding| self.add_phone(stack, &device, binding))
             .collect();
         self.invite(stack, &legs);
     }
 
-    /// A leg towards `destination`; not invited yet.
+    /// A leg towards a phone of a device; not invited yet.
+    pub(super) fn add_phone(
+        &mut self,
+        stack: &mut Stack,
+        device: &Device,
+        binding: &Binding,
+    ) -> Option<u8> {
+        let destination = Destination::of_binding(binding, stack);
+        let leg = self.add_leg(stack, destination, Some(device))?;
+        self.tell_way(stack, leg, binding.nat(), binding.received);
+        Some(leg)
+    }
+
+    /// A leg towards `destination`, where a phone of this device is, or somebody of whom nothing is
+    /// known; not invited yet.
     pub(super) fn add_leg(
         &mut self,
         stack: &mut Stack,
         destination: Destination,
-        wishes: Option<(Encryption, MediaTransport)>,
+        device: Option<&Device>,
     ) -> Option<u8> {
         if self.legs.len() >= MAX_LEGS {
             self.decided(stack, "The call has as many legs as a call may have.");
             return None;
         }
         let leg = u8::try_from(self.legs.len()).ok()?;
-        let user = self.callee.clone();
         let ice = destination.ice;
+        let name = device.map_or_else(|| destination.name().into(), |device| device.user.clone());
         let sip = SipLeg::outgoing(stack, self.leg_id(leg), self.shard_key, destination);
-        let name = user.as_deref().unwrap_or("?");
         self.journal
-            .party(stack.now.unix, leg, name, &sip.peer_text());
+            .party(stack.now.unix, leg, &name, &sip.peer_text());
         self.legs.push(Leg {
             sip,
             role: LegRole::Callee,
-            user,
-            wishes,
+            user: device.map(|device| device.user.clone()),
+            wishes: device.map(|device| (device.encryption, device.media_transport)),
             ice,
             over: false,
         });
@@ -237,16 +250,42 @@ impl Call {
         Some(leg)
     }
 
-    /// Sends the INVITEs of new legs, after their media endpoints have been opened.
+    /// Sends the INVITEs of new legs, after their addresses have been found and their media endpoints
+    /// have been opened.
     pub(super) fn invite(&mut self, stack: &mut Stack, legs: &[u8]) {
+        let mut reachable = legs.len();
         for &leg in legs {
-            self.make_callee_side(stack, leg);
+            let found = self.legs.get_mut(usize::from(leg));
+            if found.is_some_and(|found| found.sip.look_up(stack)) {
+                reachable -= 1;
+            } else {
+                self.make_callee_side(stack, leg);
+            }
+        }
+        if reachable == 0 {
+            return;
         }
         let Some(offer) = self.legs.first().and_then(|caller| caller.sip.offer()) else {
             // The caller lets the called party make the offer.
             return self.send_invitations(stack, None);
         };
         self.carry(stack, Side::Caller, offer, Carry::Seek);
+    }
+
+    /// The way to a called party is known, or is another one than it was: what its media are to be
+    /// like, and which address of ours they come to, depends on it.
+    pub(super) fn reachable(&mut self, stack: &mut Stack, leg: u8) {
+        let Stage::Seeking(seeking) = &self.stage else {
+            return;
+        };
+        let found = self.legs.get(usize::from(leg));
+        let Some(found) = found.filter(|_| seeking.active.contains(&leg)) else {
+            return;
+        };
+        let why = format!("The host of the address is at {}.", found.sip.peer_text());
+        self.decided(stack, &why);
+        self.bridge.drop_callee(stack, Side::Callee(leg));
+        self.invite(stack, &[leg]);
     }
 
     /// Invites every leg that has not been invited.
@@ -267,7 +306,7 @@ impl Call {
             let Some(found) = self.legs.get(usize::from(leg)) else {
                 continue;
             };
-            if found.sip.is_invited() {
+            if !found.sip.is_to_be_invited() {
                 continue;
             }
             let side = self.make_callee_side(stack, leg);

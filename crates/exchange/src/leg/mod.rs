@@ -47,6 +47,9 @@ pub(crate) enum LegEvent {
     /// The called party does not take the media as they were offered, and another offer was held
     /// out: it waits for that.
     DescriptionRefused { status: u16 },
+    /// The way to the party that is to be called is known now, or is another one: the set-up that is
+    /// written for it can be sent along it.
+    Reachable,
     /// The called party says to try these addresses instead.
     Redirected { contacts: Vec<Box<str>> },
     /// In mid call the party offers new media; without a description it asks for an offer.

@@ -231,7 +231,7 @@ impl Request<'_, '_> {
             transport: self.flow.transport,
             local: self.flow.local,
             received: self.flow.remote,
-            ice: has_ice(contact),
+            ice: speaks_ice(contact),
             connection: self.flow.connection,
             nat: self.nat(uri.as_str()),
         };
@@ -327,8 +327,9 @@ impl Request<'_, '_> {
     }
 }
 
-/// A feature tag that is true is written without a value, or says so (RFC 3840 section 9).
-fn has_ice(contact: &NameAddr<'_>) -> bool {
+/// Whether a contact says that its phone finds the way of its media by ICE (RFC 5768). A feature tag
+/// that is true is written without a value, or says so (RFC 3840 section 9).
+pub(crate) fn speaks_ice(contact: &NameAddr<'_>) -> bool {
     let tag = contact.params().find("+sip.ice");
     tag.is_some_and(|tag| match tag.unquoted() {
         None => true,

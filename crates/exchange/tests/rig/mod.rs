@@ -17,7 +17,7 @@ use fernamt_exchange::Exchange;
 use fernamt_exchange::config::Config;
 use fernamt_exchange::directory::{Device, Directory};
 use fernamt_exchange::interface::{
-    Answer, Destination, Event, Input, Output, Question, Ticket, Write,
+    Answer, Destination, Event, Input, Output, Question, Target, Ticket, Write,
 };
 use fernamt_exchange::journal::Entry;
 use fernamt_exchange::media;
@@ -48,6 +48,8 @@ pub(crate) struct Rig {
     pub(crate) disk_slow: bool,
     writing: Vec<(Ticket, bool)>,
     pub(crate) media_full: bool,
+    /// Where every name leads.
+    pub(crate) targets: Vec<Target>,
     /// How long the exchange and what is around it have been at work.
     pub(crate) thinking: Duration,
 }
@@ -89,6 +91,7 @@ impl Rig {
             disk_slow: false,
             writing: Vec::new(),
             media_full: false,
+            targets: Vec::new(),
             thinking: Duration::ZERO,
         };
         for user in ["anna", "bert", "carla"] {
@@ -226,7 +229,7 @@ impl Rig {
             Question::Register { user, change } => {
                 Answer::Bindings(self.location.apply(self.now.unix, &user, *change))
             }
-            Question::Resolve(_) => Answer::Targets(Vec::new()),
+            Question::Resolve(_) => Answer::Targets(self.targets.clone()),
         }
     }
 
@@ -321,6 +324,8 @@ pub(crate) struct Phone {
     pub(crate) connection: Option<u64>,
     /// Behind the contact of a REGISTER.
     pub(crate) contact_params: &'static str,
+    /// Behind the contact of an INVITE.
+    pub(crate) invite_params: &'static str,
     cseq: u32,
     calls: u32,
 }
@@ -347,6 +352,7 @@ impl Phone {
             transport: Transport::Udp,
             connection: None,
             contact_params: "",
+            invite_params: "",
             cseq: 0,
             calls: 0,
         }
@@ -436,10 +442,10 @@ impl Phone {
         body: &str,
     ) -> String {
         let (user, address) = (self.user, self.address);
-        let params = if method == "REGISTER" {
-            self.contact_params
-        } else {
-            ""
+        let params = match method {
+            "REGISTER" => self.contact_params,
+            "INVITE" => self.invite_params,
+            _ => "",
         };
         let to = if method == "REGISTER" {
             format!("sip:{user}@192.0.2.1")
@@ -523,6 +529,31 @@ impl Phone {
     pub(crate) fn invite(&mut self, rig: &mut Rig, uri: &str, extra: &str, body: &str) -> String {
         self.calls += 1;
         self.authenticated(rig, "INVITE", uri, extra, body)
+    }
+
+    /// Calls from another port than the one in its contact.
+    pub(crate) fn invite_from(
+        &mut self,
+        rig: &mut Rig,
+        contact: &str,
+        uri: &str,
+        body: &str,
+    ) -> String {
+        self.calls += 1;
+        let with_contact = |text: String| {
+            let own = format!("Contact: <sip:{}@{}>", self.user, self.address);
+            text.replace(&own, &format!("Contact: <sip:{}@{contact}>", self.user))
+        };
+        let (call_id, cseq) = (self.call_id(), self.cseq + 1);
+        let first = self.request_with("INVITE", uri, &call_id, cseq, "", body);
+        self.send(rig, &with_contact(first));
+        let challenge = self.expect(rig, "SIP/2.0 407");
+        let credentials = self.credentials(&challenge, "INVITE", uri);
+        let second = self.request_with("INVITE", uri, &call_id, cseq + 1, &credentials, body);
+        let second = with_contact(second);
+        self.send(rig, &second);
+        self.cseq += 2;
+        second
     }
 
     /// Answers a request.

@@ -13,6 +13,7 @@ mod browsers;
 mod calls;
 mod crash;
 mod hostile;
+mod late;
 mod life;
 mod load;
 mod nat;

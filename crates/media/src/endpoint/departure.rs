@@ -3,12 +3,12 @@
 use core::net::SocketAddr;
 
 use fernamt_exchange::media::{EndpointId, Format};
-use fernamt_rtp::extension::remove_extension;
+use fernamt_rtp::extension::{put_element, remove_extension};
 use fernamt_rtp::rtcp::feedback::remove_feedback;
 
 use super::Endpoint;
 use crate::gate::Gate;
-use crate::socket::Channel;
+use crate::socket::{Channel, Room};
 
 impl Endpoint {
     /// Whether an RTP packet goes on to the party. While something is played it hears nothing else:
@@ -28,13 +28,30 @@ impl Endpoint {
         true
     }
 
-    /// Takes extensions off a packet that are not meant for the party: identification tags are those
-    /// of the side that they come from. Its length then.
+    /// Gives a packet the identification tag of the party in place of that of the side it comes from,
+    /// whose extensions are not meant for the party. Its length then.
     #[inline]
-    pub(crate) fn without_foreign_tag(&self, mid_mark: u64, packet: &mut [u8]) -> Option<usize> {
-        match mid_mark == 0 || mid_mark == self.mid_mark {
-            true => Some(packet.len()),
-            false => remove_extension(packet),
+    pub(crate) fn with_own_tag(
+        &self,
+        mid_mark: u64,
+        room: &mut Room,
+        length: usize,
+    ) -> Option<usize> {
+        match mid_mark == self.mid_mark {
+            true => Some(length),
+            false => self.change_tag(mid_mark, room, length),
+        }
+    }
+
+    #[inline(never)]
+    fn change_tag(&self, mid_mark: u64, room: &mut Room, length: usize) -> Option<usize> {
+        let length = match mid_mark {
+            0 => length,
+            _ => remove_extension(room.datagram(length))?,
+        };
+        match &self.mid {
+            Some((id, mid)) => put_element(room.whole(), length, *id, mid.as_bytes()),
+            None => Some(length),
         }
     }
 

@@ -78,6 +78,7 @@ impl Endpoint {
         self.format = remote.format;
         self.has_feedback = remote.feedback;
         self.mid_mark = mid_mark(remote);
+        self.mid.clone_from(&remote.mid);
         let itself = self.carrier_link();
         if let (Some(bundle), Some(itself)) = (&mut self.bundle, itself) {
             bundle.describe(itself, remote);

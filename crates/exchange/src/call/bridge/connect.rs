@@ -113,8 +113,8 @@ fn tell_remote(stack: &mut Stack, end: &End, other: Option<&Talk>) {
     let Some(mut remote) = end.agreed.as_ref().map(|talk| talk.remote.clone()) else {
         return;
     };
-    if let Some(other) = other {
-        join(&mut remote, &other.remote);
+    if let (Some(own), Some(other)) = (&end.agreed, other) {
+        join(&mut remote, own, other);
     }
     remote.translations = translations(end.agreed.as_ref(), other);
     if !(remote.sends && remote.receives) {
@@ -149,10 +149,26 @@ fn translations(own: Option<&Talk>, other: Option<&Talk>) -> Vec<Translation> {
         .collect()
 }
 
-fn join(remote: &mut Remote, other: &Remote) {
-    remote.sends &= other.receives;
-    remote.receives &= other.sends;
-    remote.payload_types.extend_from_slice(&other.payload_types);
+fn join(remote: &mut Remote, own: &Talk, other: &Talk) {
+    remote.sends &= other.remote.receives;
+    remote.receives &= other.remote.sends;
+    let others = &other.remote.payload_types;
+    match own.ours.as_ref().is_some_and(|ours| ours.bundle.is_some()) {
+        // Its numbers tell its streams apart: those of the other party, which mean something else
+        // here, would make them ambiguous.
+        true => remote.payload_types.extend(
+            others
+                .iter()
+                .filter_map(|number| own_number(own, other, *number)),
+        ),
+        false => remote.payload_types.extend_from_slice(others),
+    }
     remote.payload_types.sort_unstable();
     remote.payload_types.dedup();
+}
+
+/// What a payload type of the other party is called by this one.
+fn own_number(own: &Talk, other: &Talk, number: u8) -> Option<u8> {
+    let offered = other.numbers.to_offered(number)?;
+    Some(own.numbers.to_answered(offered))
 }

@@ -30,6 +30,9 @@ pub(super) struct Ends {
     /// Our last offer as it was written; not kept through a restart.
     #[serde(skip)]
     pub(super) offer: Option<Description>,
+    /// What the other party's payload types are called in it, section by section.
+    #[serde(skip)]
+    pub(super) offered_numbers: Vec<PayloadMap>,
 }
 
 /// One endpoint and its party.
@@ -82,6 +85,7 @@ impl Ends {
             ends: Vec::new(),
             told: Box::default(),
             offer: None,
+            offered_numbers: Vec::new(),
         }
     }
 

@@ -86,6 +86,7 @@ impl FirstEnds {
                 .collect(),
             told: Box::default(),
             offer: None,
+            offered_numbers: Vec::new(),
         }
     }
 }

@@ -9,6 +9,7 @@ use fernamt_sdp::{
     TransportDescription,
 };
 
+use super::bundle::tag_in_answer;
 use super::ends::End;
 use crate::config::Config;
 use crate::encryption::{self, Demand, IceMode, Policy};
@@ -147,7 +148,7 @@ impl Maker<'_> {
             rtcp_mux: answer.rtcp_mux,
             rtcp_reduced_size: answer.rtcp_reduced_size,
             mid: theirs.mid.clone(),
-            mid_extension: theirs.mid_extension,
+            mid_extension: tag_in_answer(theirs.mid_extension, theirs.mid.as_deref()),
             ..TransportDescription::new(answer.profile)
         };
         match answer.keying {

@@ -2,6 +2,7 @@
 //! description of one side reads for the other. It gives orders to the media plane and sees no
 //! packet.
 
+mod bundle;
 mod connect;
 mod ends;
 mod first_version;
@@ -163,6 +164,13 @@ impl Bridge {
     /// What is wished of the media of a side.
     pub(super) fn policy(&self, side: Side) -> Option<Policy> {
         self.ends(side).map(|ends| ends.policy)
+    }
+
+    /// The party of this side is offered ICE, whatever else it is offered.
+    pub(super) fn offer_ice(&mut self, side: Side) {
+        if let Some(ends) = self.ends_mut(side) {
+            ends.policy.ice = true;
+        }
     }
 
     /// The party of this side has refused what was offered: the next offer is another one, of which

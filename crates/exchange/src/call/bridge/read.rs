@@ -150,6 +150,7 @@ impl Bridge {
         }
         let (policy, signalling) = (ends.policy, ends.signalling);
         let written = ends.offer.clone();
+        let offered_numbers = ends.offered_numbers.clone();
         let offer = written
             .as_deref()
             .and_then(|offer| SessionDescription::parse(offer).ok());
@@ -172,7 +173,7 @@ impl Bridge {
                 ours,
                 theirs,
                 usable: true,
-                numbers: numbers_of(offer.as_ref(), section, media),
+                numbers: numbers_of(offer.as_ref(), offered_numbers.get(section), section, media),
             };
             let settled = settle(
                 &stack.config,
@@ -205,15 +206,20 @@ impl Bridge {
     }
 }
 
-/// What the payload types of an answer are called in the offer that it answers.
+/// What the payload types of an answer are called in the offer that it answers, as whoever made that
+/// knows it.
 fn numbers_of(
     offer: Option<&SessionDescription<'_>>,
+    written: Option<&PayloadMap>,
     section: usize,
     answer: &Media<'_>,
 ) -> PayloadMap {
     let offered = offer.and_then(|offer| offer.media().get(section));
     match offered.filter(|offered| offered.kind == answer.kind && answer.protocol.is_rtp()) {
-        Some(offered) => PayloadMap::between(offered, answer),
+        Some(offered) => match written {
+            Some(written) => PayloadMap::across(offered, written, answer),
+            None => PayloadMap::between(offered, answer),
+        },
         None => PayloadMap::default(),
     }
 }

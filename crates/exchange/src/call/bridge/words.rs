@@ -6,6 +6,7 @@ use fernamt_sip::transport::Transport;
 
 use super::ends::Ends;
 use super::{Bridge, Side};
+use crate::encryption::Demand;
 use crate::media::{IceCandidateKind, Protection, Statistics};
 
 /// How far the media of a call are encrypted on their way between the two phones.
@@ -45,12 +46,17 @@ impl Bridge {
         })
     }
 
-    /// Whether the media with the caller are encrypted, as far as its offer can be answered.
+    /// Whether the media with the caller are encrypted, as far as its offer can be answered; of a
+    /// caller that has made none, whether they have to be.
     pub(in crate::call) fn caller_is_encrypted(&self) -> bool {
         let ends = self.caller.ends.iter().flatten();
         let mut talks = ends
             .filter_map(|end| end.newest())
-            .filter(|talk| talk.usable);
+            .filter(|talk| talk.usable)
+            .peekable();
+        if talks.peek().is_none() {
+            return self.caller.policy.demand == Demand::Required;
+        }
         talks.any(|talk| {
             let theirs = talk.theirs.as_ref();
             theirs.is_some_and(|theirs| theirs.profile.is_secure() || theirs.is_opportunistic())

@@ -4,12 +4,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use fernamt_sdp::{
-    Bundle, Media, MediaRewrite, PayloadMap, Rewrite, RtcpRewrite, SessionDescription,
+    Bundle, ExtMap, Media, MediaRewrite, PayloadMap, Rewrite, RtcpRewrite, SessionDescription,
     TransportDescription,
 };
 
 use fernamt_sip::transport::Transport;
 
+use super::bundle::{ambiguous_extensions, number_tags, share_transports, without_taken};
 use super::make::{Maker, answer_policy};
 use super::read::format_of;
 use super::settle::{Both, settle};
@@ -24,12 +25,20 @@ const MAX_BYTES_FOR_ALL_SUITES: usize = 400;
 
 /// One section as it is to be written.
 #[derive(Default)]
-struct Section {
+pub(super) struct Section {
     /// Where we take its media; `None`: it is refused.
-    address: Option<SocketAddr>,
-    transport: Option<TransportDescription>,
+    pub(super) address: Option<SocketAddr>,
+    pub(super) transport: Option<TransportDescription>,
     /// What the numbers of the writer are called by the reader.
-    numbers: Option<PayloadMap>,
+    pub(super) numbers: Option<PayloadMap>,
+}
+
+impl Section {
+    /// Whether it shares its transport, or may.
+    pub(super) fn is_bundled(&self) -> bool {
+        let bundle = self.transport.as_ref().and_then(|own| own.bundle);
+        self.address.is_some() && bundle.is_some()
+    }
 }
 
 impl Bridge {
@@ -59,10 +68,14 @@ impl Bridge {
             });
         }
         share_transports(&mut sections, false);
+        number_tags(&parsed, &mut sections);
+        self.number_formats(from, to, &parsed, &mut sections);
         self.remember_offer(to, &sections);
         let written = self.write(stack, to, &parsed, &sections);
         if let Some(ends) = self.ends_mut(to) {
             ends.offer.clone_from(&written);
+            let numbers = sections.into_iter().map(|section| section.numbers);
+            ends.offered_numbers = numbers.map(Option::unwrap_or_default).collect();
         }
         written
     }
@@ -165,7 +178,7 @@ impl Bridge {
         }
         let address = public_address(stack.config.advertised, rtp);
         answered.address = Some(address);
-        answered.numbers = self.numbers_towards(to, section);
+        answered.numbers = self.numbers_towards(to, section, media);
         let Some(theirs) = theirs else {
             return answered;
         };
@@ -191,13 +204,18 @@ impl Bridge {
     }
 
     /// What the answerer's numbers of a section are called by the party of `to`, where that differs.
-    fn numbers_towards(&self, to: Side, section: usize) -> Option<PayloadMap> {
+    fn numbers_towards(&self, to: Side, section: usize, answer: &Media<'_>) -> Option<PayloadMap> {
         let answerer = match to {
             Side::Caller => self.callee()?,
             Side::Callee(_) => Side::Caller,
         };
         let talk = self.ends(answerer)?.get(section)?.newest()?;
-        (!talk.numbers.is_identity()).then(|| talk.numbers.clone())
+        let offer = self.ends(to)?.get(section)?.newest()?.theirs.as_ref();
+        let map = match offer.is_some_and(|offer| offer.bundle.is_some()) {
+            true => without_taken(&talk.numbers, answer, self.taken_in_bundle(to, section)),
+            false => talk.numbers.clone(),
+        };
+        (!map.is_identity()).then_some(map)
     }
 
     fn remember_answer(&mut self, stack: &Stack, to: Side, sections: &[Section]) {
@@ -259,10 +277,14 @@ impl Bridge {
             renumber: section.numbers.as_ref(),
             ..MediaRewrite::default()
         });
+        let ambiguous = ambiguous_extensions(parsed, sections);
         let rewrite = Rewrite {
             connection: Some(address),
             remove: Some(&|attribute| {
-                attribute.is_ice() || attribute.is_security() || attribute.is_bundle()
+                attribute.is_ice()
+                    || attribute.is_security()
+                    || attribute.is_bundle()
+                    || ExtMap::parse(attribute).is_some_and(|map| ambiguous.contains(&map.id))
             }),
             media: media.collect(),
             ..Rewrite::default()
@@ -270,43 +292,6 @@ impl Bridge {
         let mut out = Vec::with_capacity(parsed.text().len() + 256);
         ends.session.write(parsed, &rewrite, address, &mut out);
         Some(out.into_boxed_slice())
-    }
-}
-
-/// The first section of a bundle that is not refused carries the others, and what they say of their
-/// transport is what it says (RFC 9143 section 7.3). In an offer every section keeps its own until
-/// the party has agreed.
-fn share_transports(sections: &mut [Section], is_answer: bool) {
-    let is_bundled = |section: &Section| {
-        let bundle = section.transport.as_ref().and_then(|own| own.bundle);
-        section.address.is_some() && bundle.is_some()
-    };
-    let Some(carrier) = sections.iter().position(is_bundled) else {
-        return;
-    };
-    let Some(shared) = sections.get(carrier) else {
-        return;
-    };
-    let (address, common) = (shared.address, shared.transport.clone());
-    for section in sections {
-        let refused = section.address.is_none();
-        let Some(own) = &mut section.transport else {
-            continue;
-        };
-        if refused || own.bundle.is_none() {
-            own.bundle = None;
-            continue;
-        }
-        own.bundle = Some(Bundle {
-            tagged: carrier,
-            only: false,
-        });
-        if let Some(common) = common.as_ref().filter(|_| is_answer) {
-            section.address = address;
-            own.ice = common.ice.clone();
-            own.cryptos = common.cryptos.clone();
-            own.setup = common.setup;
-        }
     }
 }
 

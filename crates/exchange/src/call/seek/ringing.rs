@@ -131,14 +131,6 @@ impl Call {
         }
     }
 
-    /// The record and the journal are to know which device a leg leads to.
-    pub(in crate::call) fn name_leg(&mut self, leg: Option<u8>, user: &str) {
-        let found = leg.and_then(|leg| self.legs.get_mut(usize::from(leg)));
-        if let Some(found) = found {
-            found.user = Some(user.into());
-        }
-    }
-
     /// It has rung for long enough.
     pub(crate) fn ring_time_over(&mut self, stack: &mut Stack) {
         let Stage::Seeking(seeking) = &mut self.stage else {

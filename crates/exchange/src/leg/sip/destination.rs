@@ -6,6 +6,7 @@ use fernamt_sip::transport::{Flow, Transport};
 use fernamt_sip::uri::{Host, Scheme, Uri};
 
 use super::binding_flow;
+use super::outgoing::without_params;
 use crate::interface::HostQuery;
 use crate::registrar::Binding;
 use crate::stack::Stack;
@@ -64,6 +65,12 @@ impl Destination {
             lookup,
             ice: false,
         })
+    }
+
+    /// What whoever is there is called, where that is nobody of ours: the contact without what is for
+    /// its phone alone.
+    pub(crate) fn name(&self) -> &str {
+        without_params(&self.uri)
     }
 }
 

@@ -145,6 +145,11 @@ impl SipLeg {
         self.answered
     }
 
+    /// The contact of the peer, once there is a dialog.
+    pub(crate) fn remote_target(&self) -> Option<&str> {
+        self.dialog.as_deref().map(|dialog| &*dialog.remote_target)
+    }
+
     /// Transport and address of the peer, for people.
     pub(crate) fn peer_text(&self) -> String {
         self.flow.to_string()

@@ -53,6 +53,8 @@ pub(crate) struct Invitation<'i> {
 pub(crate) struct Outgoing {
     pub(super) destination: Destination,
     pub(super) targets: VecDeque<Target>,
+    /// The addresses of the host have been asked for.
+    looking_up: bool,
     pub(super) request: Option<Request>,
     /// The INVITE as it was sent.
     pub(super) sent: Option<Arc<KeptMessage>>,
@@ -112,6 +114,7 @@ impl SipLeg {
             phase: Phase::Outgoing(Box::new(Outgoing {
                 destination,
                 targets: VecDeque::new(),
+                looking_up: false,
                 request: None,
                 sent: None,
                 client: None,
@@ -134,9 +137,25 @@ impl SipLeg {
         }
     }
 
-    /// Whether [`SipLeg::invite`] has been called, or is not wanted any more.
-    pub(crate) fn is_invited(&self) -> bool {
-        !matches!(&self.phase, Phase::Outgoing(outgoing) if outgoing.request.is_none())
+    /// Whether [`SipLeg::invite`] is wanted: it has not been called, and the way is known.
+    pub(crate) fn is_to_be_invited(&self) -> bool {
+        match &self.phase {
+            Phase::Outgoing(outgoing) => outgoing.request.is_none() && !outgoing.looking_up,
+            _ => false,
+        }
+    }
+
+    /// Where only the name of a host is known, has its addresses looked up;
+    /// [`LegEvent::Reachable`] tells of the first. False: the way is known.
+    pub(crate) fn look_up(&mut self, stack: &mut Stack) -> bool {
+        let Phase::Outgoing(outgoing) = &mut self.phase else {
+            return false;
+        };
+        if let Some(query) = outgoing.destination.lookup.take() {
+            outgoing.looking_up = true;
+            stack.ask(Asker::Leg(self.id), Question::Resolve(query));
+        }
+        outgoing.looking_up
     }
 
     /// Calls the device.
@@ -158,10 +177,7 @@ impl SipLeg {
             another_offer: invitation.another_offer,
         });
         self.encryption = Some(invitation.encryption);
-        match outgoing.destination.lookup.take() {
-            Some(query) => stack.ask(Asker::Leg(self.id), Question::Resolve(query)),
-            None => self.send_invite(&mut Context { stack, journal }),
-        }
+        self.send_invite(&mut Context { stack, journal });
     }
 
     /// The addresses of the host are known.
@@ -169,6 +185,7 @@ impl SipLeg {
         let Phase::Outgoing(outgoing) = &mut self.phase else {
             return;
         };
+        outgoing.looking_up = false;
         outgoing.targets = targets.into();
         if outgoing.released {
             return self.finish(cx);
@@ -180,7 +197,8 @@ impl SipLeg {
         }
     }
 
-    /// Sends the INVITE to the next address of the host. False: there is none.
+    /// Goes on with the next address of the host: what is said of media depends on the way, so that
+    /// only along a way of the same kind the INVITE is sent as it is. False: there is none.
     fn try_next_target(&mut self, cx: &mut Context<'_>) -> bool {
         let Phase::Outgoing(outgoing) = &mut self.phase else {
             return false;
@@ -196,17 +214,25 @@ impl SipLeg {
             .find(|(transport, local)| *transport == target.transport && same_family(local))
             .or_else(|| listeners.iter().find(|(_, local)| same_family(local)))
             .map_or(self.flow.local, |(_, local)| *local);
-        self.flow = Flow {
+        let flow = Flow {
             transport: target.transport,
             local,
             remote: target.address,
             connection: None,
         };
+        let before = core::mem::replace(&mut outgoing.destination.flow, flow);
+        self.flow = flow;
         if let Some(name) = target.server_name {
             cx.stack.name_server(target.address, name);
         }
         outgoing.early.clear();
-        self.send_invite(cx);
+        let is_alike = before.transport == flow.transport && before.local.ip() == flow.local.ip();
+        if outgoing.request.is_some() && is_alike {
+            self.send_invite(cx);
+        } else {
+            outgoing.request = None;
+            cx.stack.emit(self.id, LegEvent::Reachable);
+        }
         true
     }
 
@@ -370,6 +396,6 @@ impl SipLeg {
 }
 
 /// A contact URI as an address of record: what the phone is called, not how it is reached.
-fn without_params(uri: &str) -> &str {
+pub(super) fn without_params(uri: &str) -> &str {
     uri.split([';', '?']).next().unwrap_or(uri)
 }
