@@ -229,6 +229,7 @@ impl Call {
             user,
             wishes,
             ice,
+            protection: None,
             over: false,
         });
         if let Stage::Seeking(seeking) = &mut self.stage {

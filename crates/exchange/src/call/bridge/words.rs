@@ -1,10 +1,12 @@
 //! What people are told about the media of a call: how they are protected, how their way was found,
 //! and what went through. Never a key.
 
+use fernamt_charging::MediaProtection;
 use fernamt_sdp::CryptoSuite;
 use fernamt_sip::transport::Transport;
 
 use super::ends::Ends;
+use super::protection::weakest;
 use super::{Bridge, Side};
 use crate::media::{IceCandidateKind, Protection, Statistics};
 
@@ -35,6 +37,8 @@ impl Bridge {
 
     /// How far the media of the call are encrypted; `None` while it is not known of both sides.
     pub(in crate::call) fn reach(&self) -> Option<Reach> {
+        let is_encrypted =
+            |ends: &Ends| weakest(ends).map(|weakest| weakest != MediaProtection::Clear);
         let caller = is_encrypted(&self.caller)?;
         let callee = is_encrypted(self.callee.first()?)?;
         Some(match (caller, callee) {
@@ -56,13 +60,6 @@ impl Bridge {
             theirs.is_some_and(|theirs| theirs.profile.is_secure() || theirs.is_opportunistic())
         })
     }
-}
-
-/// Whether every stream of a side is encrypted; `None` while nothing is agreed.
-fn is_encrypted(ends: &Ends) -> Option<bool> {
-    let mut streams = streams(ends).peekable();
-    streams.peek()?;
-    Some(streams.all(|protection| *protection != Protection::None))
 }
 
 fn streams(ends: &Ends) -> impl Iterator<Item = &Protection> {
