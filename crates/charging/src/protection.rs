@@ -51,6 +51,28 @@ impl MediaProtection {
         }
     }
 
+    /// The same, where keys or fingerprints have crossed this signalling as well.
+    #[must_use]
+    pub const fn also_over(self, encrypted: bool) -> MediaProtection {
+        match self {
+            MediaProtection::Clear => self,
+            MediaProtection::Sdes {
+                suite,
+                signalling_encrypted,
+            } => MediaProtection::Sdes {
+                suite,
+                signalling_encrypted: signalling_encrypted && encrypted,
+            },
+            MediaProtection::Dtls {
+                suite,
+                signalling_encrypted,
+            } => MediaProtection::Dtls {
+                suite,
+                signalling_encrypted: signalling_encrypted && encrypted,
+            },
+        }
+    }
+
     /// Who can listen.
     pub const fn listeners(self) -> Listeners {
         match self {
@@ -168,6 +190,18 @@ mod tests {
         assert_eq!(unknown.weaker(known), known);
         assert_eq!(known.weaker(unknown), known);
         assert_eq!(unknown.weaker(MediaProtection::Clear).suite(), None);
+    }
+
+    #[test]
+    fn keys_that_have_crossed_unencrypted_signalling_once_have_done_so() {
+        assert_eq!(sdes(WEAK, true).also_over(true), sdes(WEAK, true));
+        assert_eq!(sdes(WEAK, true).also_over(false), sdes(WEAK, false));
+        assert_eq!(sdes(WEAK, false).also_over(true), sdes(WEAK, false));
+        assert_eq!(dtls(None, true).also_over(false), dtls(None, false));
+        assert_eq!(
+            MediaProtection::Clear.also_over(true),
+            MediaProtection::Clear
+        );
     }
 
     #[test]

@@ -78,33 +78,57 @@ fn each_leg_says_how_its_own_media_were_protected() {
     }
 }
 
-#[test]
-fn keys_over_encrypted_signalling_are_told_from_keys_that_anybody_could_read() {
+/// Keys from the description, over TLS.
+const SDES_OVER_TLS: Option<MediaProtection> = Some(MediaProtection::Sdes {
+    suite: CryptoSuite::AesCm128HmacSha1_80,
+    signalling_encrypted: true,
+});
+
+/// Anna, whose signalling is encrypted, has called Bert, whose is not; both have keys.
+fn calling_over_tls() -> Talking {
     let mut rig = Rig::with(config());
     let mut anna = Phone::new("anna", "198.51.100.7:5060");
+    anna.transport = Transport::Tls;
+    anna.connection = Some(7);
+    anna.contact_params = ";transport=tls";
     let mut bert = Phone::new("bert", "198.51.100.8:5060");
-    bert.transport = Transport::Tls;
-    bert.connection = Some(8);
-    bert.contact_params = ";transport=tls";
     anna.register(&mut rig);
     bert.register(&mut rig);
     let offer = Kind::Sdes.offer("198.51.100.7", 4000);
     let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
     let invite = bert.expect(&mut rig, "INVITE");
-    let his = answer(&body(&invite), "198.51.100.8", 5000, true);
+    let offered = body(&invite);
+    let his = answer(&offered, "198.51.100.8", 5000, true);
     bert.respond(&mut rig, &invite, "200 OK", "", &his);
     bert.expect(&mut rig, "ACK");
     let ok = anna.expect(&mut rig, "SIP/2.0 200");
-    let mut talk = anna.talk_as_caller(&sent, &ok);
-    for method in ["ACK", "BYE"] {
-        let request = anna.in_dialog(&mut talk, method, "", "");
-        anna.send(&mut rig, &request);
+    let mut hers = anna.talk_as_caller(&sent, &ok);
+    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
+    anna.send(&mut rig, &ack);
+    Talking {
+        hers,
+        his: bert.talk_as_callee(&invite),
+        rig,
+        anna,
+        bert,
+        offer,
+        offered,
+        answered: body(&ok),
     }
-    let over_tls = MediaProtection::Sdes {
-        suite: CryptoSuite::AesCm128HmacSha1_80,
-        signalling_encrypted: true,
-    };
-    assert_eq!(recorded(&rig), [SDES, Some(over_tls)]);
+}
+
+#[test]
+fn keys_over_encrypted_signalling_are_told_from_keys_that_anybody_could_read() {
+    assert_eq!(hang_up(calling_over_tls()), [SDES_OVER_TLS, SDES]);
+}
+
+#[test]
+fn keys_that_are_said_again_over_unencrypted_signalling_are_no_secret_any_more() {
+    let mut call = calling_over_tls();
+    call.anna.transport = Transport::Udp;
+    call.anna.connection = None;
+    call.reoffer(&next(Kind::Sdes, 2));
+    assert_eq!(hang_up(call), [SDES, SDES]);
 }
 
 #[test]
@@ -252,6 +276,29 @@ fn a_call_that_ends_before_media_are_agreed_on_says_nothing() {
     bert.send(&mut rig, &bye);
     rig.pass(std::time::Duration::from_secs(60));
     assert!(recorded(&rig).iter().all(Option::is_none));
+}
+
+#[test]
+fn a_late_offer_that_waits_for_its_answer_during_a_restart_is_not_taken_for_media_in_clear() {
+    let mut rig = Rig::with(config());
+    let (mut anna, bert) = rig::two_phones(&mut rig);
+    let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", "");
+    let invite = bert.expect(&mut rig, "INVITE");
+    let offer = Kind::Sdes.offer("198.51.100.8", 5000);
+    bert.respond(&mut rig, &invite, "200 OK", "", &offer);
+    let ok = anna.expect(&mut rig, "SIP/2.0 200");
+    let hers = answer(&body(&ok), "198.51.100.7", 4000, true);
+    let mut talk = anna.talk_as_caller(&sent, &ok);
+    rig.crash(config());
+    let ack = anna.in_dialog(&mut talk, "ACK", "", &hers);
+    anna.send(&mut rig, &ack);
+    let bye = anna.in_dialog(&mut talk, "BYE", "", "");
+    anna.send(&mut rig, &bye);
+    let (_, journal) = rig.records.last().unwrap();
+    let words = format!("{journal:?}");
+    assert!(!words.contains("not encrypted"), "{words}");
+    let legs = recorded(&rig);
+    assert!(!legs.contains(&CLEAR), "{legs:?}");
 }
 
 #[test]

@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn the_record_of_a_call_is_read_in_both_versions() {
         let record = record(7, 1_000);
-        let old = include_bytes!("payload/data/record-version-1.bin");
+        let old = include_bytes!("../tests/data/record-version-1.bin");
         assert_eq!(old[0], FIRST_VERSION);
         let mut without = record.clone();
         for leg in &mut without.legs {

@@ -8,7 +8,7 @@ use fernamt_sdp::TransportError;
 
 use super::bridge::{Reach, Side};
 use super::release::Ending;
-use super::{Call, Stage};
+use super::{Call, Leg, Stage};
 use crate::cause::Cause;
 use crate::encryption::Demand;
 use crate::leg::{Description, LegCommand, ReplyToken, Warning};
@@ -97,13 +97,20 @@ impl Call {
         if self.answered.is_none() {
             return;
         }
+        // A leg may have gone another way than it was begun on.
+        let is_secure = |leg: &Leg| leg.sip.flow().transport.is_secure();
+        // What passes from phone to phone crosses the signalling of all.
+        let is_direct = self.bridge.is_direct();
+        let together = is_direct.then(|| self.legs.iter().all(is_secure));
         for (leg, number) in self.legs.iter_mut().zip(0..) {
             let side = match number {
                 0 => Side::Caller,
                 number => Side::Callee(number),
             };
-            let both = [leg.protection, self.bridge.protection(side)];
-            leg.protection = both.into_iter().flatten().reduce(MediaProtection::weaker);
+            let encrypted = together.unwrap_or_else(|| is_secure(leg));
+            let now = self.bridge.protection(side, encrypted);
+            let both = [leg.protection, now].into_iter().flatten();
+            leg.protection = both.reduce(MediaProtection::weaker);
         }
     }
 

@@ -52,7 +52,8 @@ MEDIA
     sdes     SRTP with keys that crossed encrypted signalling
     dtls     SRTP with keys from a handshake on the media path
     -        not known: nobody answered, there were no media, or the record is from a version that
-             did not note it. Neither --unencrypted nor --exposed lists such a call for such a leg.
+             did not note it. --unencrypted and --exposed pass over such legs; the last example
+             finds the answered calls that have them.
 
 JSON
     One array. Each record: call (its reference), start, answer and end (RFC 3339, UTC, with
@@ -142,19 +143,21 @@ fn table(records: &[CallRecord]) -> Table {
     table
 }
 
-/// How the media of each leg were protected, in a word for each; those of a call that nobody answered
-/// are not worth one.
+/// How the media of each leg were protected, in a word for each; one for all where nobody answered.
 fn media(record: &CallRecord) -> String {
     if record.answer.is_none() || record.legs.is_empty() {
         return "-".to_owned();
     }
-    let word = |leg: &LegRecord| match leg.protection {
+    let legs = record.legs.iter().map(|leg| word_of_leg(leg.protection));
+    legs.collect::<Vec<_>>().join("/")
+}
+
+fn word_of_leg(protection: Option<MediaProtection>) -> &'static str {
+    match protection {
         None => "-",
         Some(protection) if protection.listeners() == Listeners::ReadersOfSignalling => "exposed",
         Some(protection) => kind_of(protection),
-    };
-    let words: Vec<&str> = record.legs.iter().map(word).collect();
-    words.join("/")
+    }
 }
 
 const fn kind_of(protection: MediaProtection) -> &'static str {
@@ -247,6 +250,35 @@ impl<'a> Shown<'a> {
             callee: record.callee.as_deref(),
             encrypted: record.is_encrypted(),
             legs: record.legs.iter().map(ShownLeg::of).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fernamt_sdp::CryptoSuite;
+
+    use super::*;
+
+    #[test]
+    fn keys_that_anybody_could_read_are_not_called_encryption() {
+        let suite = CryptoSuite::AesCm128HmacSha1_80;
+        let sdes = |signalling_encrypted| MediaProtection::Sdes {
+            suite,
+            signalling_encrypted,
+        };
+        let dtls = MediaProtection::Dtls {
+            suite: None,
+            signalling_encrypted: false,
+        };
+        for (protection, word) in [
+            (None, "-"),
+            (Some(MediaProtection::Clear), "clear"),
+            (Some(sdes(false)), "exposed"),
+            (Some(sdes(true)), "sdes"),
+            (Some(dtls), "dtls"),
+        ] {
+            assert_eq!(word_of_leg(protection), word);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use core::time::Duration;
 
+use fernamt_charging::MediaProtection;
 use fernamt_exchange::Exchange;
 use fernamt_exchange::interface::{
     Answer, Command, Destination, Event as News, Input, Output, Question, QuestionId, Write,
@@ -156,14 +157,21 @@ impl World {
                 vec![write.clone(), write]
             }
             (
-                Some(Sabotage::StretchRecords),
+                Some(sabotage @ (Sabotage::StretchRecords | Sabotage::ClearRecords)),
                 Write::Closed {
                     mut record,
                     journal,
                     ticket,
                 },
             ) => {
-                record.duration += Duration::from_secs(5);
+                match sabotage {
+                    Sabotage::StretchRecords => record.duration += Duration::from_secs(5),
+                    _ => {
+                        for leg in &mut record.legs {
+                            leg.protection = Some(MediaProtection::Clear);
+                        }
+                    }
+                }
                 vec![Write::Closed {
                     record,
                     journal,

@@ -68,6 +68,8 @@ pub enum Sabotage {
     RepeatRecords,
     /// Records say that a call was five seconds longer.
     StretchRecords,
+    /// Records say that nothing was encrypted.
+    ClearRecords,
     /// States of calls that are answered do not reach the disk.
     LoseStates,
     /// Endpoints that are closed go on.

@@ -4,19 +4,25 @@
 use fernamt_charging::MediaProtection;
 use fernamt_sdp::{SessionDescription, TransportDescription};
 
-use super::ends::{End, Ends};
+use super::ends::{End, Ends, Talk};
 use super::read::format_of;
 use super::{Bridge, Side};
 use crate::media::{Format, Protection};
 
 impl Bridge {
     /// How the media of a side are protected by what is agreed on; `None` while nothing is.
-    pub(in crate::call) fn protection(&self, side: Side) -> Option<MediaProtection> {
+    /// `signalling_encrypted`: of that which has carried it.
+    pub(in crate::call) fn protection(
+        &self,
+        side: Side,
+        signalling_encrypted: bool,
+    ) -> Option<MediaProtection> {
         let ends = self.ends(side)?;
-        match self.direct {
+        let protection = match self.direct {
             true => self.direct_protection,
             false => weakest(ends),
-        }
+        };
+        protection.map(|protection| protection.also_over(signalling_encrypted))
     }
 
     /// Notes how the media between the phones themselves are protected, by the answer that passes. Its
@@ -34,15 +40,24 @@ impl Bridge {
 
 /// The weakest of the streams that a side has agreed to; `None` while there is none.
 pub(super) fn weakest(ends: &Ends) -> Option<MediaProtection> {
-    let streams = ends.ends.iter().flatten();
-    let streams = streams.filter_map(|end| of_stream(ends, end));
+    let streams = streams(ends).map(|(end, talk)| of_stream(ends, end, talk));
     streams.reduce(MediaProtection::weaker)
 }
 
-fn of_stream(ends: &Ends, end: &End) -> Option<MediaProtection> {
-    let talk = end.agreed.as_ref().filter(|talk| talk.usable)?;
+/// The streams whose protection is settled. After a restart an offer that nobody has answered stands
+/// where agreements do, and says nothing yet.
+pub(super) fn streams(ends: &Ends) -> impl Iterator<Item = (&End, &Talk)> {
+    let streams = ends.ends.iter().flatten();
+    let streams = streams.filter_map(|end| Some((end, end.agreed.as_ref()?)));
+    streams.filter(|(_, talk)| {
+        let is_settled = talk.ours.is_some() || talk.remote.format == Format::Udptl;
+        talk.usable && is_settled
+    })
+}
+
+fn of_stream(ends: &Ends, end: &End, talk: &Talk) -> MediaProtection {
     let signalling_encrypted = ends.policy.signalling.is_secure();
-    Some(match &talk.remote.protection {
+    match &talk.remote.protection {
         Protection::None => MediaProtection::Clear,
         Protection::Sdes(keys) => MediaProtection::Sdes {
             suite: keys.ours.suite,
@@ -57,7 +72,7 @@ fn of_stream(ends: &Ends, end: &End) -> Option<MediaProtection> {
                 signalling_encrypted,
             }
         }
-    })
+    }
 }
 
 /// What an answer says that passes as it is; `None` where it has keys that are not known here.

@@ -6,7 +6,7 @@ use fernamt_sdp::CryptoSuite;
 use fernamt_sip::transport::Transport;
 
 use super::ends::Ends;
-use super::protection::weakest;
+use super::protection::{streams, weakest};
 use super::{Bridge, Side};
 use crate::media::{IceCandidateKind, Protection, Statistics};
 
@@ -62,19 +62,11 @@ impl Bridge {
     }
 }
 
-fn streams(ends: &Ends) -> impl Iterator<Item = &Protection> {
-    let talks = ends.ends.iter().flatten();
-    let talks = talks.filter_map(|end| end.agreed.as_ref());
-    talks
-        .filter(|talk| talk.usable)
-        .map(|talk| &talk.remote.protection)
-}
-
 fn protection_in_words(ends: &Ends) -> Option<String> {
     let signalling = ends.policy.signalling;
     let mut words: Vec<String> = Vec::with_capacity(1);
-    for protection in streams(ends) {
-        let one = one_in_words(protection, signalling);
+    for (_, talk) in streams(ends) {
+        let one = one_in_words(&talk.remote.protection, signalling);
         if !words.contains(&one) {
             words.push(one);
         }
