@@ -8,6 +8,8 @@ use core::time::Duration;
 use fernamt_sip::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
+use crate::protection::MediaProtection;
+
 /// Names one call of this installation, for ever. Chosen at random by the exchange.
 ///
 /// Written as 16 hexadecimal digits. Not the SIP Call-ID, of which every call has one per leg.
@@ -71,6 +73,10 @@ pub struct LegRecord {
     pub user: Option<Box<str>>,
     /// Transport and address of the peer, for example `UDP 192.0.2.7:5060`.
     pub peer: Box<str>,
+    /// How its media were protected while the call was answered: the weakest that applied to any of
+    /// its streams at any time. `None`: the call was not answered, no media were agreed on, or the
+    /// program that wrote the record did not note it.
+    pub protection: Option<MediaProtection>,
 }
 
 /// What remains of a call (a CDR).
@@ -109,6 +115,18 @@ pub struct CallRecord {
     pub legs: Vec<LegRecord>,
 }
 
+impl CallRecord {
+    /// Whether the media were encrypted on every leg. `None`: as far as is known they were, but it is
+    /// not known of all.
+    pub fn is_encrypted(&self) -> Option<bool> {
+        let mut legs = self.legs.iter().map(|leg| leg.protection);
+        if legs.clone().any(|leg| leg == Some(MediaProtection::Clear)) {
+            return Some(false);
+        }
+        (!self.legs.is_empty() && legs.all(|leg| leg.is_some())).then_some(true)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,5 +141,52 @@ mod tests {
             "+123456789abcdef".parse::<CallReference>(),
             Err(NotACallReference)
         );
+    }
+
+    #[test]
+    fn a_call_is_encrypted_when_all_its_legs_are_and_not_when_one_is_not() {
+        const CLEAR: Option<MediaProtection> = Some(MediaProtection::Clear);
+        const DTLS: Option<MediaProtection> = Some(MediaProtection::Dtls {
+            suite: None,
+            signalling_encrypted: true,
+        });
+        for (legs, encrypted) in [
+            (&[][..], None),
+            (&[None, None], None),
+            (&[DTLS, None], None),
+            (&[CLEAR, None], Some(false)),
+            (&[DTLS, CLEAR], Some(false)),
+            (&[DTLS, DTLS], Some(true)),
+            (&[DTLS], Some(true)),
+        ] {
+            assert_eq!(record(legs).is_encrypted(), encrypted, "{legs:?}");
+        }
+    }
+
+    fn record(legs: &[Option<MediaProtection>]) -> CallRecord {
+        let leg = |protection: &Option<MediaProtection>| LegRecord {
+            role: LegRole::Callee,
+            call_id: "a@192.0.2.7".into(),
+            user: None,
+            peer: "UDP 192.0.2.7:5060".into(),
+            protection: *protection,
+        };
+        CallRecord {
+            call: CallReference(1),
+            caller: None,
+            caller_number: "anna".into(),
+            dialled: "bert".into(),
+            callee: None,
+            start: UnixTime::from_micros(0),
+            answer: None,
+            end: UnixTime::from_micros(0),
+            duration: Duration::ZERO,
+            cause: 16,
+            cause_text: "Normal call clearing".into(),
+            status: None,
+            released_by: Releaser::Caller,
+            codec: None,
+            legs: legs.iter().map(leg).collect(),
+        }
     }
 }

@@ -9,7 +9,7 @@
 
 mod support;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{Office, free_port, wait_until};
 
 #[test]
@@ -84,6 +84,7 @@ fn a_first_start_makes_two_devices_that_call_each_other() {
         json!([])
     );
     office.run("cdr").ends_with(0).says("Normal call clearing");
+    how_it_was_protected(&office, &records);
 
     explained(&office, record["call"].as_str().expect("a reference"));
     explained(&office, call["call_id"].as_str().expect("a Call-ID"));
@@ -94,6 +95,33 @@ fn a_first_start_makes_two_devices_that_call_each_other() {
         .complains("no record of a call");
     exchange.stop();
     assert_eq!(office.run("cdr --json").json(), records);
+}
+
+/// Both phones of the command encrypt where they can, and their keys have crossed over UDP.
+fn how_it_was_protected(office: &Office, records: &Value) {
+    let protection = json!({
+        "kind": "sdes",
+        "suite": "AES_CM_128_HMAC_SHA1_80",
+        "signalling_encrypted": false,
+    });
+    let record = &records[0];
+    assert_eq!(record["encrypted"], true);
+    for leg in [0, 1] {
+        assert_eq!(record["legs"][leg]["protection"], protection, "{record}");
+    }
+    office.run("cdr").says("  exposed/exposed  16 ");
+    assert_eq!(office.run("cdr --json --unencrypted").json(), json!([]));
+    assert_eq!(&office.run("cdr --json --exposed").json(), records);
+    assert_eq!(
+        office.run("cdr --json --until 1h").json(),
+        json!([]),
+        "it is not that old"
+    );
+    office.run("cdr --exposed --unencrypted").ends_with(2);
+    let call = record["call"].as_str().expect("a reference");
+    office
+        .run(&format!("explain {call}"))
+        .says("media SRTP, AES_CM_128_HMAC_SHA1_80, keys (SDES) over unencrypted signalling");
 }
 
 fn explained(office: &Office, call: &str) {

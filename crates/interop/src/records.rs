@@ -31,6 +31,8 @@ pub struct Record {
     pub dialled: String,
     /// The device that was called.
     pub callee: Option<String>,
+    /// Whether every leg was encrypted; `None`: that is not known.
+    pub encrypted: Option<bool>,
     /// Both sides.
     pub legs: Vec<Leg>,
 }
@@ -46,6 +48,30 @@ pub struct Leg {
     pub user: Option<String>,
     /// Transport and address of the peer.
     pub peer: String,
+    /// How its media were protected.
+    pub protection: Option<Protection>,
+}
+
+/// How the media of a leg were protected.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Protection {
+    /// `clear`, `sdes` or `dtls`.
+    pub kind: String,
+    /// The crypto suite.
+    pub suite: Option<String>,
+    /// Whether the signalling that carried keys or fingerprints was encrypted.
+    pub signalling_encrypted: Option<bool>,
+}
+
+impl Protection {
+    /// Packets in clear.
+    pub fn clear() -> Protection {
+        Protection {
+            kind: "clear".to_owned(),
+            suite: None,
+            signalling_encrypted: None,
+        }
+    }
 }
 
 impl Record {

@@ -42,6 +42,11 @@ fn a_duration_that_is_wrong_is_noticed() {
 }
 
 #[test]
+fn a_record_that_says_nothing_of_the_encryption_is_noticed() {
+    assert_found(Sabotage::ClearRecords, "was protected as Some(Clear)");
+}
+
+#[test]
 fn a_call_that_is_forgotten_in_a_crash_is_missed() {
     assert_found(Sabotage::LoseStates, "was answered and has 0 records");
 }

@@ -14,11 +14,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use fernamt_charging::{CallRecord, CallReference, LegRecord, LegRole, Releaser};
+use fernamt_charging::{CallRecord, CallReference, LegRecord, LegRole, MediaProtection, Releaser};
 use fernamt_exchange::interface::{Ticket, Write};
 use fernamt_exchange::journal::Journal;
 use fernamt_exchange::registrar::{Binding, BindingsOf};
 use fernamt_numbering::E164;
+use fernamt_sdp::CryptoSuite;
 use fernamt_sip::time::UnixTime;
 use fernamt_sip::transport::Transport;
 use fernamt_store::records::{NewDevice, Secret};
@@ -228,6 +229,10 @@ fn record(number: u64) -> CallRecord {
         call_id: format!("{:x}-{call}@192.0.2.17", number).into(),
         user: Some(user.into()),
         peer: "UDP 192.0.2.17:5060".into(),
+        protection: Some(MediaProtection::Sdes {
+            suite: CryptoSuite::AesCm128HmacSha1_80,
+            signalling_encrypted: true,
+        }),
     };
     let (caller, callee) = (
         format!("phone{}", number % 10_000),

@@ -2,20 +2,25 @@
 //! here.
 
 mod first_binding;
+mod first_record;
 
 use std::sync::Arc;
 
+use fernamt_charging::CallRecord;
 use fernamt_exchange::journal::{Entry, Journal};
 use fernamt_exchange::packed;
 use fernamt_exchange::registrar::Binding;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use first_binding::FirstBinding;
+use first_record::FirstRecord;
 
-/// The version that is written. A change of a stored type makes a new one, and the old one stays
+/// The first version of everything. A change of a stored type makes a new one, and the old one stays
 /// readable.
-const VERSION: u8 = 1;
+const FIRST_VERSION: u8 = 1;
+
+/// The version of call records that is written. Version 1 knew nothing of the protection of media.
+const RECORD_VERSION: u8 = 2;
 
 /// The version of the course of a call that is written: a journal as it was in the call. In version 1
 /// it was a list of entries.
@@ -38,22 +43,30 @@ pub(crate) enum Undecodable {
     Postcard(#[from] postcard::Error),
 }
 
-/// Puts the stored form behind what is in the buffer.
+/// Puts the record of a call behind what is in the buffer.
 ///
 /// # Errors
 /// The value has no such form (a map of unknown length); none of ours is like that.
-pub(crate) fn encode<T: Serialize + ?Sized>(
-    value: &T,
+pub(crate) fn encode_record(
+    record: &CallRecord,
     buffer: &mut Vec<u8>,
 ) -> Result<(), postcard::Error> {
-    buffer.push(VERSION);
-    packed::append(value, buffer)
+    buffer.push(RECORD_VERSION);
+    packed::append(record, buffer)
 }
 
-/// Reads a stored form that ends where the bytes end.
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Undecodable> {
+/// Reads the record of a call.
+pub(crate) fn decode_record(bytes: &[u8]) -> Result<CallRecord, Undecodable> {
     match bytes.split_first() {
-        Some((&VERSION, bytes)) => Ok(postcard::from_bytes(bytes)?),
+        Some((&RECORD_VERSION, bytes)) => Ok(postcard::from_bytes(bytes)?),
+        _ => decode_first::<FirstRecord>(bytes).map(CallRecord::from),
+    }
+}
+
+/// Reads the first version of a value.
+fn decode_first<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Undecodable> {
+    match bytes.split_first() {
+        Some((&FIRST_VERSION, bytes)) => Ok(postcard::from_bytes(bytes)?),
         Some((&version, _)) => Err(Undecodable::Version(version)),
         None => Err(Undecodable::Short),
     }
@@ -62,7 +75,7 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Undecodable
 /// Puts the course of a call behind what is in the buffer.
 ///
 /// # Errors
-/// As [`encode`].
+/// As [`encode_record`].
 pub(crate) fn encode_course(course: &Journal, buffer: &mut Vec<u8>) -> Result<(), postcard::Error> {
     buffer.push(COURSE_VERSION);
     packed::append(course, buffer)
@@ -72,14 +85,14 @@ pub(crate) fn encode_course(course: &Journal, buffer: &mut Vec<u8>) -> Result<()
 pub(crate) fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>, Undecodable> {
     match bytes.split_first() {
         Some((&COURSE_VERSION, bytes)) => Ok(postcard::from_bytes::<Journal>(bytes)?.entries()),
-        _ => decode(bytes),
+        _ => decode_first(bytes),
     }
 }
 
 /// Puts the bindings of a device behind what is in the buffer.
 ///
 /// # Errors
-/// As [`encode`].
+/// As [`encode_record`].
 pub(crate) fn encode_bindings(
     bindings: &[Arc<Binding>],
     buffer: &mut Vec<u8>,
@@ -93,7 +106,7 @@ pub(crate) fn decode_bindings(bytes: &[u8]) -> Result<Vec<Arc<Binding>>, Undecod
     match bytes.split_first() {
         Some((&BINDINGS_VERSION, bytes)) => Ok(postcard::from_bytes(bytes)?),
         _ => {
-            let first: Vec<FirstBinding> = decode(bytes)?;
+            let first: Vec<FirstBinding> = decode_first(bytes)?;
             Ok(first.into_iter().map(Binding::from).map(Arc::new).collect())
         }
     }
@@ -102,14 +115,36 @@ pub(crate) fn decode_bindings(bytes: &[u8]) -> Result<Vec<Arc<Binding>>, Undecod
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{at, course, entries};
+    use crate::samples::{at, course, entries, record};
     use fernamt_sip::transport::Transport;
+    use serde::Serialize;
+
+    /// As version 1 was written.
+    fn encode_first(value: &(impl Serialize + ?Sized)) -> Vec<u8> {
+        let mut bytes = vec![FIRST_VERSION];
+        packed::append(value, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn the_record_of_a_call_is_read_in_both_versions() {
+        let record = record(7, 1_000);
+        let old = include_bytes!("../tests/data/record-version-1.bin");
+        assert_eq!(old[0], FIRST_VERSION);
+        let mut without = record.clone();
+        for leg in &mut without.legs {
+            assert!(leg.protection.take().is_some());
+        }
+        assert_eq!(decode_record(old), Ok(without));
+        let mut new = Vec::new();
+        encode_record(&record, &mut new).unwrap();
+        assert_eq!(new[0], RECORD_VERSION);
+        assert_eq!(decode_record(&new), Ok(record));
+    }
 
     #[test]
     fn the_course_of_a_call_is_read_in_both_versions() {
-        let mut old = Vec::new();
-        encode(&entries(), &mut old).unwrap();
-        assert_eq!(old[0], 1);
+        let old = encode_first(&entries());
         assert_eq!(decode_entries(&old), Ok(entries()));
         let mut new = Vec::new();
         encode_course(&course(), &mut new).unwrap();
@@ -136,8 +171,7 @@ mod tests {
             connection: None,
             nat: Default::default(),
         };
-        let mut old = Vec::new();
-        encode(&[FirstBinding::of(&binding)].as_slice(), &mut old).unwrap();
+        let old = encode_first(&[FirstBinding::of(&binding)].as_slice());
         let without = Binding {
             ice: false,
             ..binding.clone()
@@ -160,5 +194,7 @@ mod tests {
             Err(Undecodable::Version(COURSE_VERSION + 1))
         );
         assert_eq!(decode_entries(&[]), Err(Undecodable::Short));
+        let newer = [RECORD_VERSION + 1, 0];
+        assert_eq!(decode_record(&newer), Err(Undecodable::Version(newer[0])));
     }
 }

@@ -23,6 +23,7 @@ pub(crate) mod database;
 mod device;
 mod edit;
 mod import;
+mod protection;
 mod query;
 mod setting;
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use fernamt_charging::{CallRecord, CallReference, LegRecord, LegRole, Releaser};
+use fernamt_charging::{CallRecord, CallReference, LegRecord, LegRole, MediaProtection, Releaser};
 use fernamt_exchange::encryption::{Encryption, MediaTransport};
 use fernamt_exchange::interface::{Ticket, Write};
 use fernamt_exchange::journal::{Entry, Event, Journal};
+use fernamt_sdp::CryptoSuite;
 use fernamt_sip::time::UnixTime;
 
 use crate::folder::DataFolder;
@@ -39,11 +40,16 @@ pub(crate) fn at(seconds: i64) -> UnixTime {
 
 /// The record of a call that came in at that second.
 pub(crate) fn record(call: u64, start_seconds: i64) -> CallRecord {
-    let leg = |role, name: &str| LegRecord {
+    let leg = |role, name: &str, protection| LegRecord {
         role,
         call_id: format!("{name}-{call:x}@192.0.2.1").into(),
         user: Some(name.into()),
         peer: "UDP 192.0.2.7:5060".into(),
+        protection: Some(protection),
+    };
+    let sdes = MediaProtection::Sdes {
+        suite: CryptoSuite::AesCm128HmacSha1_80,
+        signalling_encrypted: true,
     };
     CallRecord {
         call: CallReference(call),
@@ -60,7 +66,10 @@ pub(crate) fn record(call: u64, start_seconds: i64) -> CallRecord {
         status: None,
         released_by: Releaser::Callee,
         codec: Some("PCMA/8000".into()),
-        legs: vec![leg(LegRole::Caller, "anna"), leg(LegRole::Callee, "bert")],
+        legs: vec![
+            leg(LegRole::Caller, "anna", sdes),
+            leg(LegRole::Callee, "bert", MediaProtection::Clear),
+        ],
     }
 }
 

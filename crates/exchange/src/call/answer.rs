@@ -85,6 +85,7 @@ impl Call {
             unix: stack.now.unix,
         });
         self.stage = Stage::Committing { partner };
+        self.note_protection();
         self.tell(stack, 0, LegCommand::PrepareAnswer { description });
         let state = self.write_down();
         let write = Write::State {

@@ -19,7 +19,7 @@ pub(crate) use wait::Wait;
 
 use std::sync::Arc;
 
-use fernamt_charging::{CallReference, LegRole};
+use fernamt_charging::{CallReference, LegRole, MediaProtection};
 use fernamt_sip::message::Message;
 use fernamt_sip::time::{Now, Time, UnixTime};
 use fernamt_sip::timer::TimerId;
@@ -105,6 +105,8 @@ struct Leg {
     wishes: Option<(Encryption, MediaTransport)>,
     /// Whether it is offered ICE, whatever else it is offered.
     ice: bool,
+    /// How its media were protected since the call was answered: the weakest that applied.
+    protection: Option<MediaProtection>,
     over: bool,
 }
 
@@ -206,6 +208,7 @@ impl Call {
                 user,
                 wishes,
                 ice: false,
+                protection: None,
                 over: false,
             }],
             stage: Stage::Locating,

@@ -3,11 +3,12 @@
 
 use std::net::SocketAddr;
 
+use fernamt_charging::MediaProtection;
 use fernamt_sdp::TransportError;
 
 use super::bridge::{Reach, Side};
 use super::release::Ending;
-use super::{Call, Stage};
+use super::{Call, Leg, Stage};
 use crate::cause::Cause;
 use crate::encryption::Demand;
 use crate::leg::{Description, LegCommand, ReplyToken, Warning};
@@ -66,6 +67,7 @@ impl Call {
         self.bridge.connect(stack);
         let before = self.reach;
         self.reach = self.bridge.reach();
+        self.note_protection();
         self.tell_protection(stack);
         if self.reach != before
             && let Some(reach) = self.reach
@@ -81,8 +83,39 @@ impl Call {
         }
     }
 
+    /// The caller and the exchange itself have agreed: the same with nobody on the other side.
+    pub(super) fn connect_caller(&mut self, stack: &mut Stack) {
+        self.bridge.connect_caller(stack);
+        self.note_protection();
+        self.tell_protection(stack);
+    }
+
+    /// Keeps for the record how the media of each leg are protected. What was heard before the answer
+    /// does not count, and of what came after it the weakest: whoever asks wants to know whether
+    /// anything of the talk could be listened to.
+    pub(super) fn note_protection(&mut self) {
+        if self.answered.is_none() {
+            return;
+        }
+        // A leg may have gone another way than it was begun on.
+        let is_secure = |leg: &Leg| leg.sip.flow().transport.is_secure();
+        // What passes from phone to phone crosses the signalling of all.
+        let is_direct = self.bridge.is_direct();
+        let together = is_direct.then(|| self.legs.iter().all(is_secure));
+        for (leg, number) in self.legs.iter_mut().zip(0..) {
+            let side = match number {
+                0 => Side::Caller,
+                number => Side::Callee(number),
+            };
+            let encrypted = together.unwrap_or_else(|| is_secure(leg));
+            let now = self.bridge.protection(side, encrypted);
+            let both = [leg.protection, now].into_iter().flatten();
+            leg.protection = both.reduce(MediaProtection::weaker);
+        }
+    }
+
     /// Says in the journal how the media of each leg are protected, when that has changed.
-    pub(super) fn tell_protection(&mut self, stack: &Stack) {
+    fn tell_protection(&mut self, stack: &Stack) {
         let callee = self.bridge.callee();
         for side in [Some(Side::Caller), callee].into_iter().flatten() {
             let (party, who) = match side {
@@ -191,6 +224,7 @@ impl Call {
             &format!("Keys were agreed on the media path: SRTP, {cipher}."),
         );
         if self.bridge.secured(endpoint, keys) {
+            self.note_protection();
             self.write_change(stack);
         }
     }

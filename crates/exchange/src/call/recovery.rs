@@ -5,10 +5,12 @@ use core::time::Duration;
 
 use fernamt_charging::{CallRecord, CallReference, LegRecord, LegRole, Releaser};
 use fernamt_sip::time::Now;
+use serde::de::DeserializeOwned;
 
 use super::bridge::{Bridge, FirstBridge, Side};
 use super::snapshot::{
-    self, Answered as WrittenAnswered, FIRST_VERSION, RingingLeg, VERSION, Written,
+    self, Answered as WrittenAnswered, FIRST_VERSION, Heading, RingingLeg, SECOND_VERSION,
+    SecondLeg, VERSION, Written,
 };
 use super::{Answered, Call, Caller, Carry, Carrying, Leg, Stage};
 use crate::cause::Cause;
@@ -58,22 +60,25 @@ pub(crate) fn recover(
 fn decode(state: &[u8]) -> Result<Written<Bridge>, RecoverError> {
     match state.split_first() {
         Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| RecoverError::Unreadable),
-        Some((&FIRST_VERSION, rest)) => decode_first(rest),
+        Some((&SECOND_VERSION, rest)) => decode_older::<Bridge>(rest),
+        Some((&FIRST_VERSION, rest)) => decode_older::<FirstBridge>(rest),
         Some((&newer, _)) if newer > VERSION => Err(RecoverError::Newer(newer)),
         _ => Err(RecoverError::Unreadable),
     }
 }
 
-/// Reads what version 1 has written.
-fn decode_first(state: &[u8]) -> Result<Written<Bridge>, RecoverError> {
-    let written: Written<FirstBridge> =
+/// Reads what a version has written whose bridge was a `B`.
+fn decode_older<B: DeserializeOwned + Into<Bridge>>(
+    state: &[u8],
+) -> Result<Written<Bridge>, RecoverError> {
+    let written: Written<B, Heading, SecondLeg> =
         postcard::from_bytes(state).map_err(|_| RecoverError::Unreadable)?;
     Ok(match written {
         Written::Ringing(ringing) => Written::Ringing(ringing),
         Written::Answered(answered) => Written::Answered(WrittenAnswered {
             heading: answered.heading,
             answered: answered.answered,
-            legs: answered.legs,
+            legs: answered.legs.into_iter().map(Into::into).collect(),
             bridge: answered.bridge.into(),
         }),
     })
@@ -91,6 +96,7 @@ fn end_ringing(stack: &mut Stack, ringing: snapshot::Ringing) {
         call_id: leg.call_id.clone(),
         user: leg.user.clone(),
         peer: leg.flow().to_string().into(),
+        protection: None,
     };
     let record = CallRecord {
         call: heading.reference,
@@ -151,6 +157,7 @@ fn resume(
             user: leg.user,
             wishes: None,
             ice: false,
+            protection: leg.protection,
             over: false,
         });
     }

@@ -232,6 +232,7 @@ impl Call {
             call_id: leg.sip.call_id().into(),
             user: leg.user.clone(),
             peer: leg.sip.peer_text().into(),
+            protection: leg.protection.filter(|_| self.answered.is_some()),
         });
         let winner = |(index, leg): &(usize, LegRecord)| {
             self.answered.is_none()

@@ -242,6 +242,7 @@ impl Call {
             user: device.map(|device| device.user.clone()),
             wishes: device.map(|device| (device.encryption, device.media_transport)),
             ice,
+            protection: None,
             over: false,
         });
         if let Stage::Seeking(seeking) = &mut self.stage {

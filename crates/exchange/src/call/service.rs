@@ -109,8 +109,7 @@ impl Call {
     ) -> Option<Description> {
         self.bridge.take_offer(stack, Side::Caller, offer);
         let description = self.bridge.write_answer(stack, Side::Caller, answer);
-        self.bridge.connect_caller(stack);
-        self.tell_protection(stack);
+        self.connect_caller(stack);
         description
     }
 
@@ -139,7 +138,7 @@ impl Call {
         if self.partner_of(0).is_some() {
             self.connect(stack);
         } else {
-            self.bridge.connect_caller(stack);
+            self.connect_caller(stack);
             if let Some((endpoint, _)) = self.bridge.first_open(Side::Caller) {
                 stack
                     .outputs

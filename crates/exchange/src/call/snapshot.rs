@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use fernamt_charging::{CallReference, LegRole};
+use fernamt_charging::{CallReference, LegRole, MediaProtection};
 use fernamt_sip::time::UnixTime;
 use fernamt_sip::transport::{Flow, Transport};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,10 @@ use crate::stack::Stack;
 
 /// The first byte of every written state. A newer program reads older versions; an older program
 /// refuses newer ones and says so.
-pub(super) const VERSION: u8 = 2;
+pub(super) const VERSION: u8 = 3;
+
+/// The version whose legs knew nothing of what their media were before.
+pub(super) const SECOND_VERSION: u8 = 2;
 
 /// The version whose media were in clear always.
 pub(super) const FIRST_VERSION: u8 = 1;
@@ -91,6 +94,27 @@ pub(super) struct AnsweredLeg<T = Box<str>, S = SipLegState> {
     pub(super) role: LegRole,
     pub(super) user: Option<T>,
     pub(super) sip: S,
+    pub(super) protection: Option<MediaProtection>,
+}
+
+/// The same as versions 1 and 2 have written it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SecondLeg {
+    role: LegRole,
+    user: Option<Box<str>>,
+    sip: SipLegState,
+}
+
+impl From<SecondLeg> for AnsweredLeg {
+    fn from(second: SecondLeg) -> AnsweredLeg {
+        AnsweredLeg {
+            role: second.role,
+            user: second.user,
+            sip: second.sip,
+            // What is agreed on counts from now on.
+            protection: None,
+        }
+    }
 }
 
 /// What is written down.
@@ -121,6 +145,7 @@ impl Call {
             role: leg.role,
             user: leg.user.as_deref(),
             sip: leg.sip.state(),
+            protection: leg.protection,
         });
         let written: WrittenOf<'_> = Written::Answered(Answered {
             heading: self.heading(),

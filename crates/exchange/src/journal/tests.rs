@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use fernamt_charging::{CallRecord, CallReference, LegRecord, LegRole, Releaser};
+use fernamt_charging::{CallRecord, CallReference, LegRecord, LegRole, MediaProtection, Releaser};
 use proptest::prelude::*;
 
 use super::*;
@@ -94,6 +94,7 @@ fn record() -> CallRecord {
             call_id: "a84b4c76e66710@198.51.100.1".into(),
             user: Some("anna".into()),
             peer: "UDP 198.51.100.1:5060".into(),
+            protection: Some(MediaProtection::Clear),
         }],
     }
 }
@@ -311,6 +312,7 @@ fn the_text_tells_the_whole_call() {
         "by the called party: Normal call clearing (16)",
         "codec     PCMA/8000",
         "caller    anna, UDP 198.51.100.1:5060, Call-ID a84b4c76e66710@198.51.100.1",
+        "            media in clear\n",
         "0.000  anna → exchange",
         "1:04.700  ben (2) → exchange",
     ] {

@@ -100,6 +100,9 @@ fn write_record(text: &mut String, record: &CallRecord) {
             .filter(|part| !part.is_empty())
             .collect();
         line(text, name, &said.join(", "));
+        if let Some(protection) = leg.protection {
+            line(text, "", &format!("media {protection}"));
+        }
     }
 }
 

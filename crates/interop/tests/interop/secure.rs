@@ -7,6 +7,7 @@ use fernamt_interop::capture::{Capture, Listener, TCPDUMP};
 use fernamt_interop::exchange::{Account, Exchange};
 use fernamt_interop::lab::Lab;
 use fernamt_interop::linphone::{self, LINPHONE, Linphone};
+use fernamt_interop::records::Protection;
 use fernamt_interop::wait::{SOON, until, until_true};
 
 /// How long people talk in these tests, at least, and what must be heard of it, in seconds.
@@ -32,6 +33,8 @@ struct Way {
     device: &'static [&'static str],
     /// What baresip says when it encrypts.
     proof: &'static str,
+    /// What the call record calls it.
+    kind: &'static str,
 }
 
 /// Keys in the session description, where both sides may do without.
@@ -41,6 +44,7 @@ const SDES: Way = Way {
     mux: false,
     device: &[],
     proof: "SRTP is Enabled",
+    kind: "sdes",
 };
 
 /// The same, where nobody may do without and nobody reads the keys on the way.
@@ -57,6 +61,7 @@ const DTLS: Way = Way {
     mux: false,
     device: &["--media-transport", "dtls"],
     proof: "DTLS-SRTP complete",
+    kind: "dtls",
 };
 
 /// The same with one port.
@@ -82,6 +87,15 @@ impl Way {
     fn assert_used_by(&self, phone: &Baresip) {
         let said = phone.said();
         assert!(said.contains(self.proof), "it has not encrypted: {said}");
+    }
+
+    /// What the record says of a leg whose phone encrypts like this.
+    fn recorded(&self) -> Option<Protection> {
+        Some(Protection {
+            kind: self.kind.to_owned(),
+            suite: Some("AES_CM_128_HMAC_SHA1_80".to_owned()),
+            signalling_encrypted: Some(self.transport == "tls"),
+        })
     }
 }
 
@@ -115,11 +129,16 @@ fn call_with(way: &Way, encrypting_calls: bool) {
     encrypting.hang_up();
     plain.wait_event("CALL_CLOSED");
     let record = &exchange.wait_records(1)[0];
-    let released_by = if encrypting_calls { "caller" } else { "callee" };
-    assert_eq!(
-        (record.cause, record.released_by.as_str()),
-        (16, released_by)
-    );
+    let sides = match encrypting_calls {
+        true => ["caller", "callee"],
+        false => ["callee", "caller"],
+    };
+    assert_eq!((record.cause, record.released_by.as_str()), (16, sides[0]));
+    assert_eq!(record.leg(sides[0]).protection, way.recorded());
+    assert_eq!(record.leg(sides[1]).protection, Some(Protection::clear()));
+    assert_eq!(record.encrypted, Some(false));
+    let in_clear = exchange.ask_json(&["cdr", "--unencrypted"]);
+    assert_eq!(in_clear[0]["call"], record.call.as_str());
     way.assert_used_by(&encrypting);
     encrypting.quit_and(|heard| heard.assert_tone(PLAIN_HZ, HEARD_SECONDS));
     plain.quit_and(|heard| heard.assert_tone(SECRET_HZ, HEARD_SECONDS));
@@ -215,7 +234,14 @@ fn a_baresip_with_sdes_and_one_with_dtls_hear_each_other() {
     talk(&exchange);
     answering.hang_up();
     calling.wait_event("CALL_CLOSED");
-    exchange.wait_records(1);
+    let record = &exchange.wait_records(1)[0];
+    assert_eq!(record.encrypted, Some(true));
+    assert_eq!(record.leg("caller").protection, SDES_BY_TLS.recorded());
+    assert_eq!(record.leg("callee").protection, DTLS.recorded());
+    assert_eq!(
+        exchange.ask_json(&["cdr", "--exposed"]),
+        serde_json::json!([])
+    );
     SDES_BY_TLS.assert_used_by(&calling);
     DTLS.assert_used_by(&answering);
     calling.quit_and(|heard| heard.assert_tone(SECRET_HZ, HEARD_SECONDS));

@@ -25,7 +25,10 @@ impl Phone {
             Err(error) => Err(error.to_string()),
         };
         match result {
-            Ok(negotiated) => found.negotiated = Some(negotiated),
+            Ok(negotiated) => {
+                found.negotiated = Some(negotiated);
+                found.keys.note_agreement();
+            }
             Err(error) => {
                 let text = String::from_utf8_lossy(body).replace("\r\n", " | ");
                 self.complain(format!("an answer does not fit the offer: {error}: {text}"));
@@ -52,6 +55,7 @@ impl Phone {
         match found.sdp.answer(&offer) {
             Ok((answer, negotiated)) => {
                 found.negotiated = Some(negotiated);
+                found.keys.note_agreement();
                 self.note_peer(call, body);
                 let answer = self.protect_answer(call, &answer);
                 Some(self.marked(call, answer))

@@ -24,8 +24,22 @@ pub(crate) struct CallKeys {
     pub(crate) own: String,
     /// The key of the exchange, as it stood in the last description that counted.
     pub(crate) theirs: Option<String>,
+    /// The two have agreed on keys in their descriptions, at some time.
+    pub(crate) were_agreed: bool,
+    /// The two have agreed on a description without them.
+    pub(crate) were_left_out: bool,
     /// Tag and suite of the line that an answer names.
     line: Option<String>,
+}
+
+impl CallKeys {
+    /// Offer and answer are complete.
+    pub(super) fn note_agreement(&mut self) {
+        match self.theirs {
+            Some(_) => self.were_agreed = true,
+            None => self.were_left_out = true,
+        }
+    }
 }
 
 const CLEAR: &str = " RTP/AVP ";

@@ -3,13 +3,13 @@
 
 use core::time::Duration;
 
-use fernamt_charging::{CallRecord, LegRole, Releaser};
+use fernamt_charging::{CallRecord, LegRecord, LegRole, MediaProtection, Releaser};
 use fernamt_sip::time::{Time, UnixTime};
 
 use super::World;
 use super::observer::Leg;
 use super::wire::name;
-use crate::phone::{Outcome, Stage};
+use crate::phone::{MediaKind, Outcome, PhoneCall, Stage};
 
 /// How wrong a duration may be after a crash.
 const ALLOWED_ERROR: Duration = Duration::from_secs(1);
@@ -242,6 +242,7 @@ impl World {
                 None => wrong.push("the called party never answered".to_owned()),
             }
         }
+        self.check_legs(record, crashed, wrong);
         // The talk ends with the first of the two that leaves, or is left.
         let ends = [Some(caller), callee]
             .into_iter()
@@ -290,6 +291,48 @@ impl World {
             // A leg that waited for its ACK when the exchange was killed ends by its own timers.
             if leg.over_at.is_none() && !crashed {
                 wrong.push("one side was never told of its end".to_owned());
+            }
+        }
+    }
+
+    /// What is said of the protection of each leg is what its phone has agreed to.
+    fn check_legs(&self, record: &CallRecord, crashed: bool, wrong: &mut Vec<String>) {
+        let of_leg = |leg: &LegRecord| {
+            let mut phones = self.phones.iter();
+            phones.find_map(|phone| {
+                let mut calls = phone.calls.iter();
+                let call = calls.find(|call| call.call_id == leg.call_id)?;
+                Some((phone.plan.media, call))
+            })
+        };
+        let legs: Vec<_> = record.legs.iter().map(of_leg).collect();
+        let has_agreed = |leg: &Option<(MediaKind, &PhoneCall)>| {
+            leg.is_some_and(|(_, call)| call.negotiated.is_some())
+        };
+        let all_agreed = legs.iter().all(has_agreed);
+        for (leg, found) in record.legs.iter().zip(&legs) {
+            let Some((kind, call)) = found else { continue };
+            // A phone that is left before it has heard the answer knows nothing of it.
+            let unaware = !call.keys.were_agreed && !call.keys.were_left_out;
+            let is_true = match leg.protection {
+                None => crashed || !all_agreed,
+                Some(MediaProtection::Clear) => {
+                    !kind.is_strict() && (unaware || call.keys.were_left_out)
+                }
+                Some(MediaProtection::Sdes { .. }) => {
+                    matches!(kind, MediaKind::Keys | MediaKind::Sdes)
+                        && (unaware || call.keys.were_agreed)
+                }
+                Some(MediaProtection::Dtls { .. }) => *kind == MediaKind::Browser,
+            };
+            let over_tls = leg
+                .protection
+                .and_then(MediaProtection::signalling_encrypted);
+            if !is_true || over_tls == Some(true) {
+                wrong.push(format!(
+                    "a phone of the kind {kind:?} was protected as {:?}",
+                    leg.protection
+                ));
             }
         }
     }

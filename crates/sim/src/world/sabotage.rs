@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use core::time::Duration;
 
+use fernamt_charging::MediaProtection;
 use fernamt_exchange::interface::Write;
 use fernamt_exchange::media::{Command, Protection};
 
@@ -20,6 +21,8 @@ pub enum Sabotage {
     RepeatRecords,
     /// Records say that a call was five seconds longer.
     StretchRecords,
+    /// Records say that nothing was encrypted.
+    ClearRecords,
     /// States of calls that are answered do not reach the disk.
     LoseStates,
     /// Endpoints that are closed go on.
@@ -45,6 +48,13 @@ impl Sabotage {
             (Sabotage::StretchRecords, mut write) => {
                 if let Write::Closed { record, .. } = &mut write {
                     record.duration += Duration::from_secs(5);
+                }
+                vec![write]
+            }
+            (Sabotage::ClearRecords, mut write) => {
+                if let Write::Closed { record, .. } = &mut write {
+                    let clear = Some(MediaProtection::Clear);
+                    record.legs.iter_mut().for_each(|leg| leg.protection = clear);
                 }
                 vec![write]
             }

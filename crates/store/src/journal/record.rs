@@ -67,7 +67,7 @@ pub(super) fn push_closed(
     buffer.extend_from_slice(&record.call.0.to_le_bytes());
     let length_at = buffer.len();
     buffer.extend_from_slice(&[0; 4]);
-    if let Err(error) = payload::encode(record, buffer) {
+    if let Err(error) = payload::encode_record(record, buffer) {
         // Reading it will name the call; there is no such value.
         tracing::error!(call = %record.call, %error, "the record of a call has no stored form");
     }
@@ -103,7 +103,7 @@ pub(super) fn read_closed(body: &[u8]) -> Result<ClosedCall, Undecodable> {
     let length = u32::from_le_bytes(*length) as usize;
     let (record, entries) = rest.split_at_checked(length).ok_or(Undecodable::Short)?;
     Ok(ClosedCall {
-        record: payload::decode(record)?,
+        record: payload::decode_record(record)?,
         entries: entries.to_vec(),
     })
 }

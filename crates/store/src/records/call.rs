@@ -12,6 +12,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
 use super::bulk::Bulk;
 use super::database::Failure;
+use super::protection;
 
 /// How many calls that follow each other make one bucket.
 pub(super) const CALLS_PER_BUCKET: i64 = 1 << 14;
@@ -64,10 +65,11 @@ impl CallTables {
         let calls = "INSERT INTO call (id, reference, caller, caller_number, dialled, callee, \
                      start_time, answer_time, end_time, duration_micros, cause, cause_text, \
                      status, released_by, codec)";
-        let legs = "INSERT INTO call_leg (call_id, position, role, sip_call_id, user_name, peer)";
+        let legs = "INSERT INTO call_leg (call_id, position, role, sip_call_id, user_name, peer, \
+                    protection, suite, signalling_encrypted)";
         CallTables {
             calls: Bulk::new(calls, 15, ""),
-            legs: Bulk::new(legs, 6, ""),
+            legs: Bulk::new(legs, 9, ""),
             journals: Bulk::new("INSERT INTO call_journal (call_id, entries)", 2, ""),
             keys: Bulk::new("INSERT INTO call_key (bucket, key, call_id)", 3, ""),
         }
@@ -176,7 +178,11 @@ fn bind_leg(arguments: &mut SqliteArguments, (id, position, leg): (i64, i32, Leg
     arguments.add(role_value(leg.role))?;
     arguments.add(String::from(leg.call_id))?;
     arguments.add(leg.user.map(String::from))?;
-    arguments.add(String::from(leg.peer))
+    arguments.add(String::from(leg.peer))?;
+    let (protection, suite, signalling_encrypted) = protection::columns(leg.protection);
+    arguments.add(protection)?;
+    arguments.add(suite)?;
+    arguments.add(signalling_encrypted)
 }
 
 fn bind_journal(arguments: &mut SqliteArguments, (id, entries): (i64, Vec<u8>)) -> Bound {

@@ -249,6 +249,21 @@ async fn migrate(folder: &DataFolder) -> Result<(), StoreError> {
         .map_err(|error| named(&file, error.into()))
 }
 
+/// Makes the database as a program made it whose newest migration was this one.
+#[cfg(test)]
+pub(super) async fn make_old(folder: &DataFolder, version: i64) -> SqliteConnection {
+    let known = SCHEMA
+        .iter()
+        .filter(|migration| migration.version <= version);
+    let old = Migrator {
+        migrations: known.cloned().collect::<Vec<_>>().into(),
+        ..Migrator::DEFAULT
+    };
+    let mut connection = connect(&folder.database()).await.unwrap();
+    old.run(&mut connection).await.unwrap();
+    connection
+}
+
 fn options(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(file)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use fernamt_charging::{CallRecord, CallReference, LegRecord};
+use fernamt_charging::{CallRecord, CallReference, LegRecord, Listeners};
 use fernamt_exchange::journal::Entry;
 use fernamt_sip::time::UnixTime;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -11,6 +11,7 @@ use sqlx::{QueryBuilder, Row, Sqlite};
 
 use super::call::{Key, reference_value, releaser_of, role_of};
 use super::database::Failure;
+use super::protection;
 use crate::error::StoreError;
 use crate::payload;
 
@@ -34,6 +35,9 @@ pub struct CallQuery {
     pub number: Option<Box<str>>,
     /// The call with this Call-ID on any of its legs.
     pub sip_call_id: Option<Box<str>>,
+    /// Calls with a leg to whose media so many could listen, or more. Legs of which it is not known
+    /// do not count.
+    pub listeners: Option<Listeners>,
     /// Only calls older than this place in the list.
     pub before: Option<CallCursor>,
     /// At most so many; `None`: [`DEFAULT_PAGE`]; never more than [`MAX_PAGE`].
@@ -160,6 +164,12 @@ fn push_conditions(select: &mut QueryBuilder<Sqlite>, query: &CallQuery) {
         );
         select.push_bind(&**call_id).push(")");
     }
+    if let Some(listeners) = query.listeners {
+        select
+            .push(" AND EXISTS (SELECT 1 FROM call_leg l WHERE l.call_id = c.id AND ")
+            .push(protection::condition(listeners))
+            .push(")");
+    }
 }
 
 const BY_REFERENCE: &str = " FROM call_bucket b CROSS JOIN call_key k CROSS JOIN call c \
@@ -237,7 +247,8 @@ async fn read_legs(
     ids: &[i64],
 ) -> Result<HashMap<i64, Vec<LegRecord>>, Failure> {
     let mut select = QueryBuilder::<Sqlite>::new(
-        "SELECT call_id, role, sip_call_id, user_name, peer FROM call_leg WHERE call_id IN (",
+        "SELECT call_id, role, sip_call_id, user_name, peer, protection, suite, \
+         signalling_encrypted FROM call_leg WHERE call_id IN (",
     );
     let mut list = select.separated(", ");
     for id in ids {
@@ -252,6 +263,11 @@ async fn read_legs(
             call_id: row.try_get(2)?,
             user: row.try_get(3)?,
             peer: row.try_get(4)?,
+            protection: protection::from_columns((
+                row.try_get(5)?,
+                row.try_get(6)?,
+                row.try_get(7)?,
+            ))?,
         });
     }
     Ok(legs)

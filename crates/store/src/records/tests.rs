@@ -4,3 +4,4 @@ mod calls;
 mod desired;
 mod devices;
 mod failures;
+mod protection;

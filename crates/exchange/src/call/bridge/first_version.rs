@@ -54,6 +54,7 @@ impl From<FirstBridge> for Bridge {
     fn from(first: FirstBridge) -> Bridge {
         Bridge {
             direct: first.direct,
+            direct_protection: None,
             caller: first.caller.into_ends(0),
             callee: (1..)
                 .zip(first.callee)

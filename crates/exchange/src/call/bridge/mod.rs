@@ -7,6 +7,7 @@ mod connect;
 mod ends;
 mod first_version;
 mod make;
+mod protection;
 mod read;
 mod settle;
 mod trickle;
@@ -15,6 +16,7 @@ mod write;
 
 use std::net::{IpAddr, SocketAddr};
 
+use fernamt_charging::MediaProtection;
 use fernamt_sdp::{SessionDescription, TransportError};
 use fernamt_sip::transport::Flow;
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,10 @@ pub(super) enum Side {
 pub(super) struct Bridge {
     /// The media flow between the phones and not through us.
     direct: bool,
+    /// How they are protected where they flow between the phones, by their last answer; not kept
+    /// through a restart.
+    #[serde(skip)]
+    direct_protection: Option<MediaProtection>,
     caller: Ends,
     callee: Vec<Ends>,
     /// Endpoints that are to be closed and have not reported it.
@@ -66,6 +72,7 @@ impl Bridge {
     pub(super) fn new(flow: &Flow, policy: Policy, stack: &mut Stack) -> Bridge {
         Bridge {
             direct: false,
+            direct_protection: None,
             caller: Ends::new(flow, policy, stack),
             callee: Vec::new(),
             closing: Vec::new(),

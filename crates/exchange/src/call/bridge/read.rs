@@ -140,14 +140,15 @@ impl Bridge {
         let Ok(parsed) = SessionDescription::parse(description) else {
             return Ok(());
         };
-        let direct = self.direct;
+        if self.direct {
+            self.note_direct_answer(&parsed);
+            let policy = self.policy(from);
+            return policy.map_or(Ok(()), |policy| check_direct_answer(policy, &parsed));
+        }
         let silence = stack.config.media_silence;
         let Some(ends) = self.ends_mut(from) else {
             return Ok(());
         };
-        if direct {
-            return check_direct_answer(ends.policy, &parsed);
-        }
         let (policy, signalling) = (ends.policy, ends.signalling);
         let written = ends.offer.clone();
         let offered_numbers = ends.offered_numbers.clone();

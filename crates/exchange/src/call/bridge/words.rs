@@ -1,10 +1,12 @@
 //! What people are told about the media of a call: how they are protected, how their way was found,
 //! and what went through. Never a key.
 
+use fernamt_charging::MediaProtection;
 use fernamt_sdp::CryptoSuite;
 use fernamt_sip::transport::Transport;
 
 use super::ends::Ends;
+use super::protection::{streams, weakest};
 use super::{Bridge, Side};
 use crate::encryption::Demand;
 use crate::media::{IceCandidateKind, Protection, Statistics};
@@ -36,6 +38,8 @@ impl Bridge {
 
     /// How far the media of the call are encrypted; `None` while it is not known of both sides.
     pub(in crate::call) fn reach(&self) -> Option<Reach> {
+        let is_encrypted =
+            |ends: &Ends| weakest(ends).map(|weakest| weakest != MediaProtection::Clear);
         let caller = is_encrypted(&self.caller)?;
         let callee = is_encrypted(self.callee.first()?)?;
         Some(match (caller, callee) {
@@ -64,26 +68,11 @@ impl Bridge {
     }
 }
 
-/// Whether every stream of a side is encrypted; `None` while nothing is agreed.
-fn is_encrypted(ends: &Ends) -> Option<bool> {
-    let mut streams = streams(ends).peekable();
-    streams.peek()?;
-    Some(streams.all(|protection| *protection != Protection::None))
-}
-
-fn streams(ends: &Ends) -> impl Iterator<Item = &Protection> {
-    let talks = ends.ends.iter().flatten();
-    let talks = talks.filter_map(|end| end.agreed.as_ref());
-    talks
-        .filter(|talk| talk.usable)
-        .map(|talk| &talk.remote.protection)
-}
-
 fn protection_in_words(ends: &Ends) -> Option<String> {
     let signalling = ends.policy.signalling;
     let mut words: Vec<String> = Vec::with_capacity(1);
-    for protection in streams(ends) {
-        let one = one_in_words(protection, signalling);
+    for (_, talk) in streams(ends) {
+        let one = one_in_words(&talk.remote.protection, signalling);
         if !words.contains(&one) {
             words.push(one);
         }

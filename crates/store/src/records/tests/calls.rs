@@ -5,11 +5,11 @@ use crate::payload;
 use crate::records::call::{CALLS_PER_BUCKET, CallTables, ClosedCall, Key};
 use crate::records::database::connect;
 use crate::records::{CallQuery, MAX_PAGE, Records};
-use crate::samples::{at, entries, folder, record};
+use crate::samples::{at, course, entries, folder, record};
 
 async fn add(folder: &DataFolder, records: Vec<CallRecord>) {
     let mut encoded = Vec::new();
-    payload::encode(&entries(), &mut encoded).unwrap();
+    payload::encode_course(&course(), &mut encoded).unwrap();
     let calls = records.into_iter().map(|record| ClosedCall {
         record,
         entries: encoded.clone(),
@@ -23,14 +23,14 @@ async fn add(folder: &DataFolder, records: Vec<CallRecord>) {
     transaction.commit().await.unwrap();
 }
 
-async fn with_calls(calls: Vec<CallRecord>) -> (tempfile::TempDir, Records) {
+pub(super) async fn with_calls(calls: Vec<CallRecord>) -> (tempfile::TempDir, Records) {
     let (outer, folder) = folder();
     let records = Records::open(&folder).await.unwrap();
     add(&folder, calls).await;
     (outer, records)
 }
 
-async fn found(records: &Records, query: CallQuery) -> Vec<u64> {
+pub(super) async fn found(records: &Records, query: CallQuery) -> Vec<u64> {
     let page = records.calls(&query).await.unwrap();
     page.records.iter().map(|record| record.call.0).collect()
 }
