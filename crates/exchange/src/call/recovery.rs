@@ -5,10 +5,11 @@ use core::time::Duration;
 
 use fernamt_charging::{CallRecord, CallReference, LegRecord, LegRole, Releaser};
 use fernamt_sip::time::Now;
+use serde::de::DeserializeOwned;
 
-use super::bridge::{Bridge, FirstBridge, Side};
+use super::bridge::{Bridge, FirstBridge, SecondBridge, Side};
 use super::snapshot::{
-    self, Answered as WrittenAnswered, FIRST_VERSION, RingingLeg, VERSION, Written,
+    self, Answered as WrittenAnswered, FIRST_VERSION, RingingLeg, SECOND_VERSION, VERSION, Written,
 };
 use super::{Answered, Call, Caller, Carry, Carrying, Leg, Stage};
 use crate::cause::Cause;
@@ -58,16 +59,18 @@ pub(crate) fn recover(
 fn decode(state: &[u8]) -> Result<Written<Bridge>, RecoverError> {
     match state.split_first() {
         Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| RecoverError::Unreadable),
-        Some((&FIRST_VERSION, rest)) => decode_first(rest),
+        Some((&SECOND_VERSION, rest)) => decode_older::<SecondBridge>(rest),
+        Some((&FIRST_VERSION, rest)) => decode_older::<FirstBridge>(rest),
         Some((&newer, _)) if newer > VERSION => Err(RecoverError::Newer(newer)),
         _ => Err(RecoverError::Unreadable),
     }
 }
 
-/// Reads what version 1 has written.
-fn decode_first(state: &[u8]) -> Result<Written<Bridge>, RecoverError> {
-    let written: Written<FirstBridge> =
-        postcard::from_bytes(state).map_err(|_| RecoverError::Unreadable)?;
+/// Reads what a version has written whose bridge was a `B`.
+fn decode_older<B: DeserializeOwned + Into<Bridge>>(
+    state: &[u8],
+) -> Result<Written<Bridge>, RecoverError> {
+    let written: Written<B> = postcard::from_bytes(state).map_err(|_| RecoverError::Unreadable)?;
     Ok(match written {
         Written::Ringing(ringing) => Written::Ringing(ringing),
         Written::Answered(answered) => Written::Answered(WrittenAnswered {

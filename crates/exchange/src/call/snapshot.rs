@@ -18,7 +18,10 @@ use crate::stack::Stack;
 
 /// The first byte of every written state. A newer program reads older versions; an older program
 /// refuses newer ones and says so.
-pub(super) const VERSION: u8 = 2;
+pub(super) const VERSION: u8 = 3;
+
+/// The version whose keys had no life of their own.
+pub(super) const SECOND_VERSION: u8 = 2;
 
 /// The version whose media were in clear always.
 pub(super) const FIRST_VERSION: u8 = 1;

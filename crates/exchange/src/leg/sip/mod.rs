@@ -145,6 +145,11 @@ impl SipLeg {
         self.answered
     }
 
+    /// What we last told the peer about our media.
+    pub(crate) fn described(&self) -> Option<&[u8]> {
+        self.described.as_deref()
+    }
+
     /// Transport and address of the peer, for people.
     pub(crate) fn peer_text(&self) -> String {
         self.flow.to_string()
