@@ -115,7 +115,7 @@ fn after_a_restart_names_are_others_and_sources_that_had_one_get_another() {
     let suite = Suite::AesCm128HmacSha1_80;
     let (mut sender, _) = full(suite);
     let mut names = HashSet::new();
-    let mut name_of = |sender: &mut Protector, ssrc| {
+    let name_of = |sender: &mut Protector, ssrc| {
         let protected = protect(sender, &rtp_of(ssrc, 1, &[]));
         Header::peek(&protected).unwrap().ssrc
     };
