@@ -4,6 +4,7 @@
 
 mod rig;
 
+use fernamt_exchange::interface::Input;
 use fernamt_exchange::media::{self, EndpointId, Protection, Rollovers, SrtpKeys, StreamPosition};
 use rig::sdp::{KEY, Kind, OTHER_KEY, answer, crypto};
 use rig::secure::{Talking, config, talking};
@@ -178,6 +179,30 @@ fn keys_of_a_handshake_and_media_in_clear_have_none_to_be_offered() {
         call.anna.expect_nothing(&mut call.rig);
         call.bert.expect_nothing(&mut call.rig);
     }
+}
+
+#[test]
+fn who_talks_with_the_exchange_itself_is_offered_other_keys_too() {
+    let mut rig = Rig::with(config());
+    let (mut anna, _) = rig::two_phones(&mut rig);
+    let offer = Kind::Sdes.offer("198.51.100.7", 4000);
+    let sent = anna.invite(&mut rig, "sip:*43@192.0.2.1", "", &offer);
+    let ok = anna.expect(&mut rig, "SIP/2.0 200");
+    let mut hers = anna.talk_as_caller(&sent, &ok);
+    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
+    anna.send(&mut rig, &ack);
+    let (endpoint, before) = rig.remotes().pop().unwrap();
+    rig.input(Input::Media(media::Event::KeyOld { endpoint }));
+    let invite = anna.expect(&mut rig, "INVITE");
+    let new = answer(&body(&invite), "198.51.100.7", 4000, true).replace(OTHER_KEY, NEW_KEY);
+    anna.respond(&mut rig, &invite, "200 OK", "", &new);
+    anna.expect(&mut rig, "ACK");
+    let (before, now) = (
+        keys(&before.protection),
+        keys(&rig.remotes()[0].1.protection),
+    );
+    assert_ne!(before.ours, now.ours);
+    assert_ne!(before.theirs, now.theirs);
 }
 
 #[test]

@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn no_name_comes_twice_and_none_that_is_taken() {
         let mut names = Substitutes::new(7);
-        let taken = |name: u32| name % 3 == 0;
+        let taken = |name: u32| name.is_multiple_of(3);
         let mut seen = HashSet::new();
         for _ in 0..100_000 {
             let name = names.draw(taken).unwrap();
