@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 mod protection;
 
 pub use protection::{
-    Dtls, DtlsRole, Fingerprint, Ice, IceCandidate, IceCandidateKind, IceCredentials, Protection,
-    Rollovers, SrtpKey, SrtpKeys, StreamPosition,
+    Dtls, DtlsRole, Fingerprint, Ice, IceCandidate, IceCandidateKind, IceCredentials, MadeUpNames,
+    Protection, Rollovers, SrtpKey, SrtpKeys, StreamPosition,
 };
 
 /// Names an endpoint, for ever; chosen by the exchange.
@@ -252,6 +252,12 @@ pub enum Event {
         /// All of its positions.
         rollovers: Rollovers,
     },
+    /// A key has been used for so many packets that others should be agreed on (RFC 3711 section 9.2, RFC
+    /// 4568 section 6.1). Reported again as its end comes nearer; then [`Event::Unprotected`] follows.
+    KeyOld {
+        /// The endpoint.
+        endpoint: EndpointId,
+    },
     /// Connectivity checks have found the way to the party, or a better one.
     Connected {
         /// The endpoint.
@@ -292,6 +298,7 @@ impl Event {
             | Event::Secured { endpoint, .. }
             | Event::Unprotected { endpoint, .. }
             | Event::RolledOver { endpoint, .. }
+            | Event::KeyOld { endpoint }
             | Event::Connected { endpoint, .. }
             | Event::Disconnected { endpoint }
             | Event::Silent { endpoint }
@@ -309,9 +316,15 @@ pub enum ProtectionFailure {
     /// The handshake failed: no common version, suite or protection profile, or broken messages.
     #[error("the handshake on the media path failed")]
     Handshake,
-    /// A key may not be used for more packets (RFC 3711 section 9.2).
-    #[error("the key has been used for as many packets as it may")]
+    /// Our key may not be used for more packets (RFC 3711 section 9.2), and nothing is sent.
+    #[error("our key has been used for as many packets as it may, and there is no new one")]
     KeyExhausted,
+    /// The key of the party may not be used for more packets than the party has said (RFC 4568 section
+    /// 6.1), and nothing of it is let in.
+    #[error(
+        "the key of the party has been used for as many packets as it has said, and it has given no new one"
+    )]
+    PartyKeyExhausted,
     /// A key does not fit its suite.
     #[error("the key does not fit its suite")]
     Key,

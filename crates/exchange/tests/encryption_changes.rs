@@ -6,8 +6,8 @@
 mod rig;
 
 use fernamt_exchange::media::{
-    self, Command, Dtls, Format, IceCandidateKind, Protection, ProtectionFailure, Remote,
-    Rollovers, SrtpKey, SrtpKeys, StreamPosition,
+    self, Command, Dtls, Format, IceCandidateKind, MadeUpNames, Protection, ProtectionFailure,
+    Remote, Rollovers, SrtpKey, SrtpKeys, StreamPosition,
 };
 use fernamt_sdp::CryptoSuite;
 use rig::sdp::{KEY, Kind, answer, crypto, line, profile_of};
@@ -27,6 +27,7 @@ fn keys(first: u8) -> SrtpKeys {
         suite: CryptoSuite::AesCm128HmacSha1_80,
         key_and_salt: [byte; 30].into(),
         identifier: Box::default(),
+        lifetime_packets: None,
     };
     SrtpKeys {
         ours: key(first),
@@ -110,6 +111,12 @@ fn keys_and_counters_survive_a_restart() {
         ours: vec![position(7)],
         theirs: vec![position(8)],
         rtcp: 9,
+        sent_packets: 10,
+        heard_packets: (11, 12),
+        made_up_names: Some(MadeUpNames {
+            first: 13,
+            count: 14,
+        }),
     };
     call.media(media::Event::RolledOver {
         endpoint,
@@ -182,15 +189,26 @@ fn another_certificate_than_the_negotiated_one_ends_the_call() {
 }
 
 #[test]
-fn a_failed_handshake_ends_a_call_that_must_be_encrypted_and_no_other() {
-    for (wish, ends) in [("offered", false), ("required", true)] {
-        let mut call = talking(Kind::Plain, wish);
-        let endpoint = call.rig.remotes()[1].0;
-        call.media(media::Event::Unprotected {
-            endpoint,
-            reason: ProtectionFailure::Handshake,
-        });
-        assert_eq!(call.rig.open_ports.is_empty(), ends, "{wish}");
+fn what_cannot_be_protected_ends_a_call_that_must_be_encrypted_and_no_other() {
+    for reason in [
+        ProtectionFailure::Handshake,
+        ProtectionFailure::KeyExhausted,
+        ProtectionFailure::PartyKeyExhausted,
+        ProtectionFailure::Key,
+    ] {
+        for (wish, ends) in [("offered", false), ("required", true)] {
+            let mut call = talking(Kind::Plain, wish);
+            let endpoint = call.rig.remotes()[1].0;
+            call.media(media::Event::Unprotected { endpoint, reason });
+            assert_eq!(call.rig.open_ports.is_empty(), ends, "{wish}");
+            if ends {
+                call.bert.expect(&mut call.rig, "BYE");
+                call.anna.expect(&mut call.rig, "BYE");
+                assert!(call.words().contains(&reason.to_string()));
+            } else {
+                call.bert.expect_nothing(&mut call.rig);
+            }
+        }
     }
 }
 

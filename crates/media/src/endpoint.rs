@@ -163,6 +163,11 @@ impl Endpoint {
         self.shield.take_moved()
     }
 
+    /// Whether others than the keys in use should be agreed on, as one of them is old.
+    pub(crate) fn take_old_key(&mut self) -> bool {
+        self.shield.take_old_key()
+    }
+
     /// Why nothing can be protected any more, once.
     pub(crate) fn take_failure(&mut self) -> Option<fernamt_exchange::media::ProtectionFailure> {
         self.shield.take_failure()

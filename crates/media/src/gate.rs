@@ -25,6 +25,9 @@
 //! Once nobody else could move the latch ([`Gate::settled_at`]), the socket is connected to its address, so
 //! that the kernel keeps strangers out; when the party is not heard any more, it hears everybody again.
 //!
+//! A party in clear may change its source (SSRC) a few times, and then only now and then ([`sources`]): who
+//! forges its address cannot do it with every packet.
+//!
 //! Where packets are protected ([`Gate::may_try`], [`Gate::authenticated`]), the latch learns from
 //! authentic packets only, so that it may learn from any source; others than the known ones may only
 //! try a few packets a second. Where connectivity checks find the way, their [`Paths`] take the
@@ -33,6 +36,7 @@
 mod latch;
 mod paths;
 mod rate;
+mod sources;
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -42,6 +46,7 @@ use fernamt_rtp::packet::Header;
 use latch::{Latch, RtcpLatch};
 pub(crate) use paths::Paths;
 use rate::Rate;
+use sources::Sources;
 
 use crate::socket::Channel;
 
@@ -71,6 +76,7 @@ pub(crate) struct Gate {
     rtcp_latch: RtcpLatch,
     rate: Rate,
     strange_rate: Rate,
+    sources: Sources,
     /// What connectivity checks have found; instead of the latch.
     paths: Option<Box<Paths>>,
     /// The streams of others arrive here, too (RFC 8843): whether a packet is wanted is asked later.
@@ -98,6 +104,7 @@ impl Gate {
             rtcp_latch: RtcpLatch::default(),
             rate: Rate::new(packets_per_second),
             strange_rate: Rate::new(STRANGE_PACKETS_PER_SECOND),
+            sources: Sources::default(),
             paths: None,
             carries: false,
             datagrams: 0,
@@ -115,6 +122,7 @@ impl Gate {
         if before.rtp != negotiated.rtp || before.signalling != negotiated.signalling {
             self.latch = Latch::open(self.latch.address(), now_micros);
             self.rtcp_latch = RtcpLatch::default();
+            self.sources = Sources::default();
         } else if before.rtcp != negotiated.rtcp {
             self.rtcp_latch = RtcpLatch::default();
         }
@@ -126,20 +134,26 @@ impl Gate {
         if !self.carries && !self.wants(header.payload_type) {
             return Verdict::Dropped;
         }
-        if let Some(paths) = &self.paths {
-            return match paths.accept(Channel::Rtp, from) && self.rate.allows(now_micros) {
-                true => Verdict::Accepted,
-                false => Verdict::Dropped,
-            };
-        }
-        match self.latch.admit(&self.negotiated, from, header, now_micros) {
-            Verdict::Accepted if !self.rate.allows(now_micros) => Verdict::Dropped,
+        let verdict = match &self.paths {
+            Some(paths) if paths.accept(Channel::Rtp, from) => Verdict::Accepted,
+            Some(_) => Verdict::Dropped,
+            None => self.latch.admit(&self.negotiated, from, header, now_micros),
+        };
+        match verdict {
+            Verdict::Accepted if !self.lets_in(header, now_micros) => Verdict::Dropped,
             Verdict::Latched => {
+                self.sources.admit(header.ssrc, now_micros);
                 self.rtcp_latch = RtcpLatch::default();
                 Verdict::Latched
             }
             verdict => verdict,
         }
+    }
+
+    /// Whether a packet of the party is within its rate, and its source one that it may have.
+    #[inline]
+    fn lets_in(&mut self, header: Header, now_micros: u64) -> bool {
+        self.rate.allows(now_micros) && self.sources.admit(header.ssrc, now_micros)
     }
 
     /// Judges an RTCP packet, whose first source is `ssrc`. It needs no permission to send voice:

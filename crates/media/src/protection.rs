@@ -5,8 +5,10 @@ mod keys;
 
 use core::fmt;
 
-use fernamt_exchange::media::{ProtectionFailure, Rollovers, SrtpKey, SrtpKeys, StreamPosition};
-use fernamt_rtp::srtp::{Position, ProtectError, Protector, Unprotector};
+use fernamt_exchange::media::{
+    MadeUpNames, ProtectionFailure, Rollovers, SrtpKey, SrtpKeys, StreamPosition,
+};
+use fernamt_rtp::srtp::{Hearing, Position, ProtectError, Protector, Substitutes};
 
 pub(crate) use keys::{exported_bytes, from_handshake, master_key};
 
@@ -30,17 +32,43 @@ pub(crate) struct Keyed {
     theirs: Theirs,
     /// Keys for RTCP alone, where it has a handshake of its own.
     rtcp: Option<Box<(Ours, Theirs)>>,
-    reported: Option<ProtectionFailure>,
 }
 
 struct Ours {
     key: SrtpKey,
     protector: Protector,
+    end: End,
 }
 
 struct Theirs {
     key: SrtpKey,
-    unprotector: Unprotector,
+    hearing: Hearing,
+    end: End,
+}
+
+/// Whether a key may not be used any more, and whether that was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum End {
+    #[default]
+    NotYet,
+    Reached,
+    Told,
+}
+
+impl End {
+    fn reach(&mut self) {
+        if *self == End::NotYet {
+            *self = End::Reached;
+        }
+    }
+
+    fn take(&mut self) -> bool {
+        let is_news = *self == End::Reached;
+        if is_news {
+            *self = End::Told;
+        }
+        is_news
+    }
 }
 
 impl Shield {
@@ -56,11 +84,13 @@ impl Shield {
     }
 
     /// Uses these keys from now on. A direction whose key stays goes on where it stands; a new key
-    /// begins anew. Where there were none, both go on from the positions given.
+    /// begins anew, and that of the party before it is heard until the new one is
+    /// ([`Hearing::change`]). Where there were none, both go on from the positions given.
     pub(crate) fn set_keys(
         &mut self,
         keys: &SrtpKeys,
         rollovers: &Rollovers,
+        now_micros: u64,
     ) -> Result<(), ProtectionFailure> {
         let (ours, theirs, rtcp) = match core::mem::replace(self, Shield::Shut) {
             Shield::Keyed(known) => (Some(known.ours), Some(known.theirs), known.rtcp),
@@ -68,20 +98,15 @@ impl Shield {
         };
         let anew = Rollovers::default();
         let rollovers = if ours.is_some() { &anew } else { rollovers };
-        let ours = match ours.filter(|ours| ours.key == keys.ours) {
+        let ours = match ours.filter(|ours| keys.ours.continues(&ours.key)) {
             Some(ours) => ours,
             None => Ours::new(&keys.ours, rollovers)?,
         };
-        let theirs = match theirs.filter(|theirs| theirs.key == keys.theirs) {
-            Some(theirs) => theirs,
+        let theirs = match theirs {
+            Some(theirs) => theirs.change(&keys.theirs, now_micros)?,
             None => Theirs::new(&keys.theirs, rollovers)?,
         };
-        *self = Shield::Keyed(Box::new(Keyed {
-            ours,
-            theirs,
-            rtcp,
-            reported: None,
-        }));
+        *self = Shield::Keyed(Box::new(Keyed { ours, theirs, rtcp }));
         Ok(())
     }
 
@@ -101,16 +126,24 @@ impl Shield {
     /// Proves an RTP packet and puts it into clear, in place: its length then. `None`: it is not
     /// authentic, and nothing has changed.
     #[inline(never)]
-    pub(crate) fn open_rtp(&mut self, datagram: &mut [u8]) -> Option<usize> {
+    pub(crate) fn open_rtp(&mut self, datagram: &mut [u8], now_micros: u64) -> Option<usize> {
         match self {
             Shield::Clear => Some(datagram.len()),
             Shield::Shut => None,
-            Shield::Keyed(keyed) => keyed.theirs.unprotector.unprotect_rtp(datagram).ok(),
+            Shield::Keyed(keyed) => {
+                let hearing = &mut keyed.theirs.hearing;
+                hearing.unprotect_rtp(datagram, now_micros).ok()
+            }
         }
     }
 
     /// The same for RTCP that arrived on this channel.
-    pub(crate) fn open_rtcp(&mut self, channel: Channel, datagram: &mut [u8]) -> Option<usize> {
+    pub(crate) fn open_rtcp(
+        &mut self,
+        channel: Channel,
+        datagram: &mut [u8],
+        now_micros: u64,
+    ) -> Option<usize> {
         match self {
             Shield::Clear => Some(datagram.len()),
             Shield::Shut => None,
@@ -119,7 +152,7 @@ impl Shield {
                     (Channel::Rtcp, Some(rtcp)) => &mut rtcp.1,
                     _ => &mut keyed.theirs,
                 };
-                theirs.unprotector.unprotect_rtcp(datagram).ok()
+                theirs.hearing.unprotect_rtcp(datagram, now_micros).ok()
             }
         }
     }
@@ -131,10 +164,7 @@ impl Shield {
         match self {
             Shield::Clear => Some(length),
             Shield::Shut => None,
-            Shield::Keyed(keyed) => {
-                let sealed = keyed.ours.protector.protect_rtp(room, length);
-                keyed.note(sealed)
-            }
+            Shield::Keyed(keyed) => keyed.ours.seal(|ours| ours.protect_rtp(room, length)),
         }
     }
 
@@ -153,8 +183,7 @@ impl Shield {
                     (Channel::Rtcp, Some(rtcp)) => &mut rtcp.0,
                     _ => &mut keyed.ours,
                 };
-                let sealed = ours.protector.protect_rtcp(room, length);
-                keyed.note(sealed)
+                ours.seal(|ours| ours.protect_rtcp(room, length))
             }
         }
     }
@@ -165,32 +194,57 @@ impl Shield {
             return None;
         };
         let ours = keyed.ours.protector.take_moved();
-        let theirs = keyed.theirs.unprotector.take_moved();
+        let theirs = keyed.theirs.hearing.current_mut().take_moved();
         (ours || theirs).then(|| keyed.positions())
     }
 
-    /// Why nothing can be sent any more, once.
+    /// Why nothing can be sent, or nothing is let in, any more: once for each key.
     pub(crate) fn take_failure(&mut self) -> Option<ProtectionFailure> {
-        match self {
-            Shield::Keyed(keyed) => keyed.reported.take_if(|_| true),
-            Shield::Clear | Shield::Shut => None,
+        let Shield::Keyed(keyed) = self else {
+            return None;
+        };
+        if keyed.all_ours().any(|ours| ours.end.take()) {
+            return Some(ProtectionFailure::KeyExhausted);
         }
+        let ended = keyed.all_theirs().any(Theirs::take_end);
+        ended.then_some(ProtectionFailure::PartyKeyExhausted)
+    }
+
+    /// Whether a key is so near to the end of its life that others should be agreed on, and that was
+    /// not told yet.
+    pub(crate) fn take_old_key(&mut self) -> bool {
+        let Shield::Keyed(keyed) = self else {
+            return false;
+        };
+        let ours = keyed.all_ours().any(|ours| ours.protector.take_old());
+        let mut theirs = keyed.all_theirs();
+        ours | theirs.any(|theirs| theirs.hearing.current_mut().take_old())
     }
 }
 
 impl Keyed {
-    fn note(&mut self, sealed: Result<usize, ProtectError>) -> Option<usize> {
-        if let Err(ProtectError::KeyExpired | ProtectError::TooManySources) = sealed {
-            self.reported = Some(ProtectionFailure::KeyExhausted);
-        }
-        sealed.ok()
+    fn all_ours(&mut self) -> impl Iterator<Item = &mut Ours> {
+        let rtcp = self.rtcp.iter_mut().map(|rtcp| &mut rtcp.0);
+        core::iter::once(&mut self.ours).chain(rtcp)
+    }
+
+    fn all_theirs(&mut self) -> impl Iterator<Item = &mut Theirs> {
+        let rtcp = self.rtcp.iter_mut().map(|rtcp| &mut rtcp.1);
+        core::iter::once(&mut self.theirs).chain(rtcp)
     }
 
     fn positions(&self) -> Rollovers {
+        let (ours, theirs) = (&self.ours.protector, self.theirs.hearing.current());
         Rollovers {
-            ours: self.ours.protector.positions().map(written).collect(),
-            theirs: self.theirs.unprotector.positions().map(written).collect(),
-            rtcp: self.ours.protector.rtcp_index(),
+            ours: ours.positions().map(written).collect(),
+            theirs: theirs.positions().map(written).collect(),
+            rtcp: ours.rtcp_index(),
+            sent_packets: ours.packets(),
+            heard_packets: theirs.packets(),
+            made_up_names: ours.substitutes().map(|names| MadeUpNames {
+                first: names.first,
+                count: names.drawn,
+            }),
         }
     }
 }
@@ -202,27 +256,65 @@ impl Ours {
             .ours
             .iter()
             .for_each(|stream| protector.resume(position(stream)));
+        if rollovers.sent_packets > 0 {
+            protector.resume_packets(rollovers.sent_packets);
+        }
+        if let Some(MadeUpNames { first, count }) = rollovers.made_up_names {
+            let drawn = count;
+            protector.resume_substitutes(Substitutes { first, drawn });
+        }
         if rollovers.rtcp > 0 {
             protector.resume_rtcp(rollovers.rtcp);
         }
         Ok(Ours {
             key: key.clone(),
             protector,
+            end: End::NotYet,
         })
+    }
+
+    #[inline]
+    fn seal(
+        &mut self,
+        seal: impl FnOnce(&mut Protector) -> Result<usize, ProtectError>,
+    ) -> Option<usize> {
+        let sealed = seal(&mut self.protector);
+        if sealed == Err(ProtectError::KeyExpired) {
+            self.end.reach();
+        }
+        sealed.ok()
     }
 }
 
 impl Theirs {
     fn new(key: &SrtpKey, rollovers: &Rollovers) -> Result<Theirs, ProtectionFailure> {
-        let mut unprotector = Unprotector::new(&master_key(key)?);
+        let mut hearing = Hearing::new(&master_key(key)?);
+        let unprotector = hearing.current_mut();
         rollovers
             .theirs
             .iter()
             .for_each(|stream| unprotector.resume(position(stream)));
+        unprotector.resume_packets(rollovers.heard_packets);
         Ok(Theirs {
             key: key.clone(),
-            unprotector,
+            hearing,
+            end: End::NotYet,
         })
+    }
+
+    fn change(mut self, key: &SrtpKey, now_micros: u64) -> Result<Theirs, ProtectionFailure> {
+        if self.key != *key {
+            self.hearing.change(&master_key(key)?, now_micros);
+            (self.key, self.end) = (key.clone(), End::NotYet);
+        }
+        Ok(self)
+    }
+
+    fn take_end(&mut self) -> bool {
+        if self.hearing.current().is_expired() {
+            self.end.reach();
+        }
+        self.end.take()
     }
 }
 

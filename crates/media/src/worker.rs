@@ -291,6 +291,9 @@ fn look_at(endpoint: &mut Endpoint, now_micros: u64, events: &mut Vec<Event>) {
             rollovers,
         });
     }
+    if endpoint.take_old_key() {
+        events.push(Event::KeyOld { endpoint: id });
+    }
     if let Some(reason) = endpoint.take_failure() {
         events.push(Event::Unprotected {
             endpoint: id,

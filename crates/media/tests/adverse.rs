@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use common::secure::Cipher;
 use common::{Exchange, PCMA, Party, address, assert_speaking};
-use fernamt_exchange::media::{Event, Format, ProtectionFailure, Remote};
+use fernamt_exchange::media::{Event, Format, Remote};
 use fernamt_media::PlaneConfig;
 use fernamt_rtp::srtp::MAX_SENT_SOURCES;
 use fernamt_sdp::CryptoSuite::AesCm128HmacSha1_80;
@@ -90,28 +90,69 @@ fn sources_may_change_and_be_the_same_on_both_sides() {
     }
 }
 
+/// Whoever forges the address of a party in clear could have given each packet another source, until the
+/// key of the other side had no place left and the call was ended.
 #[test]
-fn the_source_after_the_limit_of_a_key_is_not_sent_and_it_is_told() {
-    let exchange = Exchange::start();
+fn srtp_sources_used_up() {
+    let exchange = Exchange::with(|config| PlaneConfig {
+        tick: Duration::from_millis(10),
+        packets_per_second: 100_000,
+        ..config
+    });
     let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (_, at_b) = exchange.connect(&mut a, &mut b);
+    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
     let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
     exchange.set_remote(at_b, cipher.remote(&b));
-    for ssrc in 1..=MAX_SENT_SOURCES as u32 {
-        a.ssrc = ssrc;
+    let own = a.ssrc;
+    let mut heard = 0;
+    for forged in 1_000..3_000_u32 {
+        a.ssrc = own;
         let said = a.speak();
-        assert_eq!(cipher.hear(&b), said);
+        a.ssrc = forged;
+        a.speak();
+        while cipher.hear(&b) != said {
+            heard += 1;
+        }
     }
-    a.ssrc = 0;
-    a.speak();
-    let told = Event::Unprotected {
-        endpoint: at_b,
-        reason: ProtectionFailure::KeyExhausted,
-    };
-    while exchange.event() != told {}
-    a.ssrc = 1;
-    let said = a.speak();
-    assert_eq!(cipher.hear(&b), said);
+    assert!(heard <= 20, "{heard} forged ones");
+    exchange.wait_for(at_a, |statistics| {
+        statistics.packets_dropped == 2_000 - heard
+    });
+    exchange.close(at_a);
+    exchange.close(at_b);
+    assert!(!is_told_unprotected(&exchange));
+}
+
+fn is_told_unprotected(exchange: &Exchange) -> bool {
+    let events = exchange.events();
+    let mut failures = events.iter();
+    failures.any(|event| matches!(event, Event::Unprotected { .. }))
+}
+
+#[test]
+fn a_party_may_change_its_source_as_often_as_it_likes_when_it_can_prove_itself() {
+    let exchange = Exchange::with(|config| PlaneConfig {
+        tick: Duration::from_millis(10),
+        ..config
+    });
+    let (mut a, mut b) = (Party::new(A), Party::new(B));
+    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let mut of_a = Cipher::new(AesCm128HmacSha1_80, 1);
+    let mut of_b = Cipher::new(AesCm128HmacSha1_80, 5);
+    exchange.set_remote(at_a, of_a.remote(&a));
+    exchange.set_remote(at_b, of_b.remote(&b));
+    for ssrc in 1..=3 * MAX_SENT_SOURCES as u32 {
+        a.ssrc = ssrc;
+        for _ in 0..2 {
+            let said = of_a.speak(&mut a);
+            // Beyond those that are remembered they have other names.
+            let heard = of_b.hear(&b);
+            assert_eq!((&heard[..8], &heard[12..]), (&said[..8], &said[12..]));
+        }
+    }
+    exchange.close(at_a);
+    exchange.close(at_b);
+    assert!(!is_told_unprotected(&exchange));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Packets take nothing from the heap: plain, protected on one side, protected on both. Endpoints take a
-//! bounded part of it.
+//! Packets take nothing from the heap: plain, protected, translated, reports, on shared ports, on a way that
+//! was checked. Endpoints take a bounded part of it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,18 +11,29 @@
 mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::time::Duration;
 
+use common::browser::{Browser, certificate};
 use common::secure::Cipher;
-use common::{Exchange, Party};
-use fernamt_exchange::media::Command;
+use common::{Exchange, PCMA, PCMU, Party, TELEPHONE_EVENT};
+use fernamt_exchange::media::{Command, DtlsRole, Remote, Translation};
 use fernamt_media::PlaneConfig;
 use fernamt_sdp::CryptoSuite::{AeadAes128Gcm, AeadAes256Gcm, AesCm128HmacSha1_80};
 
 /// Packets in each direction that are watched.
 const PACKETS: usize = 200;
 
+/// Rounds of packets, of which one at least must take nothing where something is done with time: reports of
+/// how far streams have come, checks of the way.
+const ROUNDS: usize = 8;
+
+/// Packets in a round that is watched, and before it.
+const PACKETS_OF_ROUND: usize = 20;
+
 static IS_WATCHING: AtomicBool = AtomicBool::new(false);
+/// The thread that speaks and hears, and may take what it likes.
+static SPEAKER: AtomicI32 = AtomicI32::new(0);
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static LIVE_BYTES: AtomicU64 = AtomicU64::new(0);
 
@@ -47,9 +58,38 @@ unsafe impl GlobalAlloc for Watching {
 }
 
 /// Whether this is the first thread of the process, which runs no test and may still be busy with
-/// having started one.
+/// having started one, or the thread that speaks.
 fn is_harness() -> bool {
-    rustix::thread::gettid() == rustix::process::getpid()
+    let thread = rustix::thread::gettid();
+    let raw = thread.as_raw_nonzero().get();
+    thread == rustix::process::getpid() || raw == SPEAKER.load(Ordering::Relaxed)
+}
+
+/// Has something pass again and again, while the media thread looks around every few milliseconds.
+fn assert_takes_nothing(what: &str, mut pass: impl FnMut()) {
+    let this = rustix::thread::gettid().as_raw_nonzero().get();
+    SPEAKER.store(this, Ordering::SeqCst);
+    let mut taken = Vec::with_capacity(ROUNDS);
+    for _ in 0..ROUNDS {
+        // The first ones make the sources known.
+        (0..PACKETS_OF_ROUND).for_each(|_| pass());
+        IS_WATCHING.store(true, Ordering::SeqCst);
+        (0..PACKETS_OF_ROUND).for_each(|_| pass());
+        IS_WATCHING.store(false, Ordering::SeqCst);
+        taken.push(ALLOCATIONS.swap(0, Ordering::SeqCst));
+    }
+    SPEAKER.store(0, Ordering::SeqCst);
+    assert!(taken.contains(&0), "{what}: {taken:?}");
+}
+
+/// A plane that looks around often.
+fn exchange() -> Exchange {
+    Exchange::with(|config| PlaneConfig {
+        tick: Duration::from_millis(5),
+        packets_per_second: 100_000,
+        certificate: Some(certificate()),
+        ..config
+    })
 }
 
 #[global_allocator]
@@ -58,7 +98,7 @@ static ALLOCATOR: Watching = Watching;
 #[test]
 fn a_relayed_packet_takes_nothing_from_the_heap() {
     let exchange = Exchange::with(|config| PlaneConfig {
-        tick: std::time::Duration::from_secs(3_600),
+        tick: Duration::from_secs(3_600),
         packets_per_second: 100_000,
         ..config
     });
@@ -99,6 +139,134 @@ fn a_relayed_packet_takes_nothing_from_the_heap() {
         IS_WATCHING.store(false, Ordering::SeqCst);
         let allocations = ALLOCATIONS.swap(0, Ordering::SeqCst);
         assert_eq!(allocations, 0, "{a_is_protected} {b_is_protected}");
+    }
+}
+
+#[test]
+fn reports_take_nothing_from_the_heap() {
+    let exchange = exchange();
+    for (is_protected, is_multiplexed) in [(false, false), (true, false), (true, true)] {
+        let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
+        let (mut a, mut b) = (Party::new(10), Party::new(20));
+        let (_, at_b) = exchange.connect(&mut a, &mut b);
+        if is_protected {
+            let mut remote = cipher.remote(&b);
+            if is_multiplexed {
+                remote.rtcp = Some(remote.rtp);
+            }
+            exchange.set_remote(at_b, remote);
+        }
+        assert_takes_nothing("reports", || {
+            a.send_rtcp(&a.report());
+            let heard = match is_multiplexed {
+                true => b.hear(),
+                false => b.hear_rtcp(),
+            };
+            let sealed = match is_protected {
+                true => {
+                    assert_eq!(cipher.open_rtcp(heard), a.report());
+                    cipher.seal_rtcp(&b.report())
+                }
+                false => b.report(),
+            };
+            match is_multiplexed {
+                true => b.send(&sealed),
+                false => b.send_rtcp(&sealed),
+            }
+            assert_eq!(a.hear_rtcp(), b.report());
+        });
+    }
+}
+
+#[test]
+fn translated_packets_take_nothing_from_the_heap() {
+    let exchange = exchange();
+    let (mut a, mut b) = (Party::new(10), Party::new(20));
+    let (at_a, _) = exchange.connect(&mut a, &mut b);
+    let translation = |from, to, event_clocks| Translation {
+        from,
+        to,
+        event_clocks,
+    };
+    exchange.set_remote(
+        at_a,
+        Remote {
+            translations: vec![
+                translation(PCMA, PCMU, None),
+                translation(TELEPHONE_EVENT, TELEPHONE_EVENT, Some((8_000, 16_000))),
+            ],
+            ..a.remote()
+        },
+    );
+    assert_takes_nothing("translated", || {
+        a.speak();
+        assert_eq!(b.hear()[1], PCMU);
+        let mut pressed = a.packet(TELEPHONE_EVENT);
+        pressed.truncate(12);
+        pressed.extend([1, 0x0a, 0, 160]);
+        a.send(&pressed);
+        assert_eq!(b.hear()[14..], [320_u16.to_be_bytes()[0], 64]);
+    });
+}
+
+#[test]
+fn streams_that_share_ports_take_nothing_from_the_heap() {
+    let exchange = exchange();
+    let (mut a, mut b, mut c) = (Party::new(10), Party::new(20), Party::new(21));
+    let (carrier, _) = exchange.connect(&mut a, &mut b);
+    let (rider, _) = exchange.open();
+    exchange.plane.execute(Command::Bundle {
+        carrier,
+        riders: vec![rider],
+    });
+    let mut cipher = Cipher::new(AeadAes128Gcm, 3);
+    for (endpoint, payload_type) in [(carrier, PCMA), (rider, PCMU)] {
+        let payload_types = vec![payload_type];
+        exchange.set_remote(
+            endpoint,
+            Remote {
+                payload_types,
+                ..cipher.remote(&a)
+            },
+        );
+    }
+    let at_c = exchange.face(&mut c);
+    exchange.bridge(rider, at_c);
+    let (voice, other) = (a.ssrc, a.ssrc + 1);
+    assert_takes_nothing("shared ports", || {
+        for (ssrc, payload_type, party) in [(voice, PCMA, &mut b), (other, PCMU, &mut c)] {
+            a.ssrc = ssrc;
+            let packet = a.packet(payload_type);
+            a.send(&cipher.seal(&packet));
+            assert_eq!(party.hear(), packet);
+            let answer = party.packet(payload_type);
+            party.send(&answer);
+            assert_eq!(cipher.hear(&a), answer);
+        }
+    });
+}
+
+#[test]
+fn packets_on_a_way_that_was_checked_take_nothing_from_the_heap() {
+    for has_ice in [false, true] {
+        let exchange = exchange();
+        let mut browser = Browser::new(Party::new(10), DtlsRole::Client).with_dtls();
+        if has_ice {
+            browser = browser.with_ice(true);
+        }
+        let (at_browser, rtp) = exchange.open();
+        browser.face(rtp);
+        exchange.set_remote(at_browser, browser.remote());
+        let mut phone = Party::new(20);
+        let at_phone = exchange.face(&mut phone);
+        exchange.bridge(at_browser, at_phone);
+        browser.secure();
+        assert_takes_nothing("settled", || {
+            let said = browser.speak();
+            assert_eq!(phone.hear(), said);
+            let answered = phone.speak();
+            assert_eq!(browser.hear_clear(), answered);
+        });
     }
 }
 

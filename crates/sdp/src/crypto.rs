@@ -20,6 +20,10 @@ pub const MAX_SESSION_PARAMETER_BYTES: usize = 256;
 /// The largest tag: nine digits (RFC 4568 section 9.1).
 pub const MAX_TAG: u32 = 999_999_999;
 
+/// A key that is good for fewer packets is not taken: somebody would have to agree on new ones every few
+/// minutes. So many are 22 minutes of voice; RFC 4568 section 6.1 has 2^20 in its examples.
+pub const MIN_LIFETIME_PACKETS: u64 = 1 << 16;
+
 /// A crypto suite of SRTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CryptoSuite {
@@ -136,6 +140,9 @@ pub enum CryptoObjection {
     /// More than one master key.
     #[error("the line has several master keys")]
     SeveralKeys,
+    /// A master key for fewer packets than [`MIN_LIFETIME_PACKETS`].
+    #[error("the key in the line is good for too few packets")]
+    ShortLifetime,
 }
 
 /// A line `a=crypto` (RFC 4568 section 9.1).
@@ -209,10 +216,15 @@ impl Crypto {
         self.keys.first()
     }
 
-    /// Why the line is not to be chosen; `None`: it may be.
+    /// Why the line is not to be chosen; `None`: it may be. All that a line asks for has to be acceptable
+    /// to whoever takes it; another line may be taken instead (RFC 4568 section 7.1.2).
     pub fn objection(&self) -> Option<CryptoObjection> {
         if self.keys.len() > 1 {
             return Some(CryptoObjection::SeveralKeys);
+        }
+        let lifetime = self.key().and_then(|key| key.lifetime_packets);
+        if lifetime.is_some_and(|packets| packets < MIN_LIFETIME_PACKETS) {
+            return Some(CryptoObjection::ShortLifetime);
         }
         let mut parameters = self.session_parameters.split_ascii_whitespace();
         parameters.find_map(objection_to)

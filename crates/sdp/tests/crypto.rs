@@ -5,7 +5,7 @@
     reason = "helpers of tests"
 )]
 
-use fernamt_sdp::crypto::{MAX_KEYS, MAX_SESSION_PARAMETER_BYTES, MAX_TAG};
+use fernamt_sdp::crypto::{MAX_KEYS, MAX_SESSION_PARAMETER_BYTES, MAX_TAG, MIN_LIFETIME_PACKETS};
 use fernamt_sdp::{
     Attribute, Crypto, CryptoObjection, CryptoSuite, Fingerprint, HashFunction, MasterKey,
     MasterKeyIdentifier, Setup, TlsId, tls_id,
@@ -140,6 +140,16 @@ fn several_keys_need_identifiers_of_one_length() {
     assert_eq!(keys(&["|1:4", ""]), None);
     assert!(keys(&["|1:4"; MAX_KEYS]).is_some());
     assert_eq!(keys(&["|1:4"; MAX_KEYS + 1]), None);
+}
+
+#[test]
+fn a_key_for_too_few_packets_is_not_taken() {
+    let objection = |packets: u64| with_key(&format!("|{packets}")).unwrap().objection();
+    assert_eq!(objection(MIN_LIFETIME_PACKETS), None);
+    assert_eq!(
+        objection(MIN_LIFETIME_PACKETS - 1),
+        Some(CryptoObjection::ShortLifetime)
+    );
 }
 
 #[test]

@@ -96,5 +96,6 @@ fn key(key: &MasterKey) -> Result<SrtpKey, String> {
         suite: suite.ok_or_else(|| format!("the suite {name} is not known"))?,
         key_and_salt: key.inline().into(),
         identifier: Box::default(),
+        lifetime_packets: None,
     })
 }

@@ -9,6 +9,7 @@ mod protect;
 mod recovery;
 mod redirect;
 mod release;
+mod renew;
 mod seek;
 mod service;
 mod snapshot;
@@ -358,6 +359,7 @@ impl Call {
                     self.write_change(stack);
                 }
             }
+            media::Event::KeyOld { endpoint } => self.renew_keys(stack, endpoint),
             media::Event::Connected {
                 endpoint,
                 rtp,

@@ -9,12 +9,12 @@ use crate::stack::Stack;
 /// An offer in mid call that has not been answered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Negotiation {
-    /// The leg that wants something.
-    from: u8,
+    /// The leg that wants something; `None`: it is the exchange, which wants other keys.
+    pub(super) from: Option<u8>,
     /// The leg that is asked.
-    to: u8,
+    pub(super) to: u8,
     /// The leg that wants something has asked for an offer instead of making one.
-    asked_for_offer: bool,
+    pub(super) asked_for_offer: bool,
 }
 
 /// A leg is told to try again: the other side is changing something at the same moment.
@@ -38,7 +38,7 @@ impl Call {
         };
         let asked_for_offer = description.is_none();
         self.negotiation = Some(Negotiation {
-            from: leg,
+            from: Some(leg),
             to: partner,
             asked_for_offer,
         });
@@ -69,23 +69,19 @@ impl Call {
         let Some(negotiation) = self.negotiation.filter(|negotiation| negotiation.to == leg) else {
             return;
         };
+        let Some(from) = negotiation.from else {
+            return self.renewed(stack, leg, description);
+        };
         let side = self.side_of_leg(leg);
         match description {
             Some(offer) if negotiation.asked_for_offer => {
-                self.carry(
-                    stack,
-                    side,
-                    offer,
-                    Carry::ModifyAnswer {
-                        to: negotiation.from,
-                    },
-                );
+                self.carry(stack, side, offer, Carry::ModifyAnswer { to: from });
             }
             Some(answer) => match self.take_answer(stack, side, &answer) {
                 Ok(description) => {
                     self.negotiation = None;
                     let command = LegCommand::AcceptOffer { description };
-                    self.tell(stack, negotiation.from, command);
+                    self.tell(stack, from, command);
                     self.write_change(stack);
                 }
                 Err(error) => self.refuse_transport(stack, side, error),
@@ -144,8 +140,12 @@ impl Call {
     /// Tells the party that wanted something that it is not to be had.
     pub(super) fn modification_failed(&mut self, stack: &mut Stack, _from: Side, status: u16) {
         self.bridge.forget_proposals();
-        if let Some(negotiation) = self.negotiation.take() {
-            self.refuse_offer(stack, negotiation.from, status);
+        match self.negotiation.take() {
+            Some(Negotiation {
+                from: Some(from), ..
+            }) => self.refuse_offer(stack, from, status),
+            Some(Negotiation { to, .. }) => self.not_renewed(stack, to, &status),
+            None => {}
         }
     }
 }

@@ -7,7 +7,7 @@ use fernamt_charging::{CallRecord, CallReference, LegRecord, LegRole, Releaser};
 use fernamt_sip::time::Now;
 use serde::de::DeserializeOwned;
 
-use super::bridge::{Bridge, FirstBridge, Side};
+use super::bridge::{Bridge, FirstBridge, SecondBridge, Side};
 use super::snapshot::{
     self, Answered as WrittenAnswered, FIRST_VERSION, Heading, RingingLeg, SECOND_VERSION,
     SecondLeg, VERSION, Written,
@@ -60,7 +60,7 @@ pub(crate) fn recover(
 fn decode(state: &[u8]) -> Result<Written<Bridge>, RecoverError> {
     match state.split_first() {
         Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| RecoverError::Unreadable),
-        Some((&SECOND_VERSION, rest)) => decode_older::<Bridge>(rest),
+        Some((&SECOND_VERSION, rest)) => decode_older::<SecondBridge>(rest),
         Some((&FIRST_VERSION, rest)) => decode_older::<FirstBridge>(rest),
         Some((&newer, _)) if newer > VERSION => Err(RecoverError::Newer(newer)),
         _ => Err(RecoverError::Unreadable),

@@ -37,6 +37,19 @@ pub struct SrtpKey {
     pub key_and_salt: Box<[u8]>,
     /// The master key identifier that goes with every packet (RFC 3711 section 3.1); empty: none.
     pub identifier: Box<[u8]>,
+    /// For how many packets of RTP, and of RTCP, it is good (RFC 4568 section 6.1); `None`: as many as
+    /// SRTP allows.
+    pub lifetime_packets: Option<u64>,
+}
+
+impl SrtpKey {
+    /// Whether streams under the other one go on under this: it is the same key, for as many packets or
+    /// not.
+    pub fn continues(&self, other: &SrtpKey) -> bool {
+        self.suite == other.suite
+            && self.key_and_salt == other.key_and_salt
+            && self.identifier == other.identifier
+    }
 }
 
 impl fmt::Debug for SrtpKey {
@@ -56,6 +69,21 @@ pub struct Rollovers {
     pub theirs: Vec<StreamPosition>,
     /// The index of our RTCP (RFC 3711 section 3.4) from which on none has been used.
     pub rtcp: u32,
+    /// How many packets of RTP our key has protected.
+    pub sent_packets: u64,
+    /// How many packets of RTP, and then of RTCP, the key of the party has proved.
+    pub heard_packets: (u64, u64),
+    /// Which names were made up for sources of ours, when there were more than are remembered.
+    pub made_up_names: Option<MadeUpNames>,
+}
+
+/// Names (SSRC) that were made up for sources: none may be used again under the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeUpNames {
+    /// The first one, from which the others follow.
+    pub first: u32,
+    /// How many there have been.
+    pub count: u32,
 }
 
 /// How far one stream has come.

@@ -101,6 +101,9 @@ impl Endpoint {
     }
 
     /// Judges a packet that should be protected. The header is in clear, and proves nothing yet.
+    ///
+    /// One that is not wanted, as the party is on hold, is proved all the same where its stream may be
+    /// wanted later: only who hears every packet knows how often the numbers have wrapped.
     #[inline(never)]
     fn judge_protected(
         &mut self,
@@ -110,14 +113,16 @@ impl Endpoint {
     ) -> Option<(Header, usize, Verdict)> {
         let gate = self.gate.as_mut()?;
         let header = Header::peek(datagram)?;
-        let is_wanted = self.bundle.is_some() || gate.wants(header.payload_type);
-        if !is_wanted || !gate.may_try(Channel::Rtp, from, now_micros) {
+        if !gate.may_try(Channel::Rtp, from, now_micros) {
             return None;
         }
-        let Some(length) = self.shield.open_rtp(datagram) else {
+        let Some(length) = self.shield.open_rtp(datagram, now_micros) else {
             self.packets_unauthentic += 1;
             return None;
         };
+        if self.bundle.is_none() && !gate.wants(header.payload_type) {
+            return None;
+        }
         let packet = Packet::parse(datagram.get(..length)?).ok()?;
         let header = packet.header;
         let verdict = gate.authenticated(from, header, now_micros);
@@ -167,7 +172,7 @@ impl Endpoint {
             if !is_here || !gate.may_try(channel, from, now_micros) {
                 return DROPPED;
             }
-            let Some(length) = self.shield.open_rtcp(channel, datagram) else {
+            let Some(length) = self.shield.open_rtcp(channel, datagram, now_micros) else {
                 self.packets_unauthentic += 1;
                 return DROPPED;
             };

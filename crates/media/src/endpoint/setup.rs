@@ -136,13 +136,14 @@ impl Endpoint {
     }
 
     fn set_protection(&mut self, remote: &Remote, outside: &Outside<'_>, outbox: &mut Outbox<'_>) {
+        let now_micros = outside.clock.now_micros;
         let is_agreed = self
             .setup
             .as_ref()
             .is_some_and(|setup| setup.agreement.is_some());
         match &remote.protection {
             Protection::None => self.shield = Shield::Clear,
-            Protection::Sdes(keys) => self.use_keys(keys, &remote.rollovers, outbox),
+            Protection::Sdes(keys) => self.use_keys(keys, &remote.rollovers, now_micros, outbox),
             Protection::Dtls(dtls) => {
                 if !is_agreed {
                     // Keys that crossed in descriptions are not keys of a handshake.
@@ -153,7 +154,7 @@ impl Endpoint {
                     .as_ref()
                     .filter(|_| !self.shield.is_keyed())
                 {
-                    self.use_keys(keys, &remote.rollovers, outbox);
+                    self.use_keys(keys, &remote.rollovers, now_micros, outbox);
                 }
                 let setup = self.setup.get_or_insert_default();
                 let known = setup
@@ -178,8 +179,14 @@ impl Endpoint {
         }
     }
 
-    fn use_keys(&mut self, keys: &SrtpKeys, rollovers: &Rollovers, outbox: &mut Outbox<'_>) {
-        if let Err(failure) = self.shield.set_keys(keys, rollovers) {
+    fn use_keys(
+        &mut self,
+        keys: &SrtpKeys,
+        rollovers: &Rollovers,
+        now_micros: u64,
+        outbox: &mut Outbox<'_>,
+    ) {
+        if let Err(failure) = self.shield.set_keys(keys, rollovers, now_micros) {
             self.tell_unprotected(failure, outbox);
         }
     }
@@ -371,7 +378,7 @@ impl Endpoint {
             None => {}
             Some(Agreement::Failed(reason)) => self.tell_unprotected(reason, outbox),
             Some(Agreement::Keys(Channel::Rtp, party, keys)) => {
-                self.use_keys(&keys, &Rollovers::default(), outbox);
+                self.use_keys(&keys, &Rollovers::default(), now_micros, outbox);
                 self.identified(Channel::Rtp, party, now_micros, outbox);
                 outbox.events.push(Event::Secured {
                     endpoint: self.id,

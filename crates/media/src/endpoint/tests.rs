@@ -1,5 +1,6 @@
 //! What an endpoint takes in and counts, and when it falls silent, in virtual time.
 
+mod keys;
 mod protected;
 mod rig;
 

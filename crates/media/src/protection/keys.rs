@@ -6,69 +6,80 @@ use fernamt_sdp::CryptoSuite;
 
 /// A key ready for use.
 pub(crate) fn master_key(key: &SrtpKey) -> Result<MasterKey, ProtectionFailure> {
-    let master = MasterKey::new(suite(key.suite), &key.key_and_salt);
-    let master = master.map_err(|_| ProtectionFailure::Key)?;
-    if key.identifier.is_empty() {
-        return Ok(master);
+    let suite = suite(key.suite).ok_or(ProtectionFailure::Key)?;
+    let mut master = MasterKey::new(suite, &key.key_and_salt);
+    if !key.identifier.is_empty() {
+        master = master.and_then(|master| master.with_mki(&key.identifier));
     }
-    master
-        .with_mki(&key.identifier)
-        .map_err(|_| ProtectionFailure::Key)
+    if let Some(packets) = key.lifetime_packets {
+        master = master.and_then(|master| master.with_lifetime(packets));
+    }
+    master.map_err(|_| ProtectionFailure::Key)
 }
 
-/// The keys that a handshake has exported (RFC 5764 section 4.2): both master keys, that of the client
-/// first, then both salts.
+/// The keys that a handshake has exported, in which we had this role.
 pub(crate) fn from_handshake(
     suite: CryptoSuite,
     material: &[u8],
     role: DtlsRole,
 ) -> Option<SrtpKeys> {
-    let [key_bytes, salt_bytes] = sizes(suite);
-    let (keys, salts) = material.split_at_checked(2 * key_bytes)?;
-    let (client_key, server_key) = keys.split_at_checked(key_bytes)?;
-    let (client_salt, server_salt) = salts.split_at_checked(salt_bytes)?;
-    let key = |key: &[u8], salt: &[u8]| SrtpKey {
+    let (client, server) = MasterKey::pair_from_dtls(self::suite(suite)?, material).ok()?;
+    let key = |master: MasterKey| SrtpKey {
         suite,
-        key_and_salt: [key, salt].concat().into(),
+        key_and_salt: master.inline().into(),
         identifier: Box::default(),
+        lifetime_packets: None,
     };
-    let client = key(client_key, client_salt);
-    let server = key(server_key, server_salt.get(..salt_bytes)?);
-    Some(match role {
-        DtlsRole::Client => SrtpKeys {
-            ours: client,
-            theirs: server,
-        },
-        DtlsRole::Server => SrtpKeys {
-            ours: server,
-            theirs: client,
-        },
+    let (ours, theirs) = match role {
+        DtlsRole::Client => (client, server),
+        DtlsRole::Server => (server, client),
+    };
+    Some(SrtpKeys {
+        ours: key(ours),
+        theirs: key(theirs),
     })
 }
 
 /// Bytes that a handshake has to export for both sides.
 pub(crate) fn exported_bytes(suite: CryptoSuite) -> usize {
-    let [key_bytes, salt_bytes] = sizes(suite);
-    2 * (key_bytes + salt_bytes)
+    self::suite(suite).map_or(0, Suite::exported_bytes)
 }
 
-/// Bytes of a master key and of a master salt.
-fn sizes(suite: CryptoSuite) -> [usize; 2] {
-    match suite {
-        CryptoSuite::AesCm128HmacSha1_80 | CryptoSuite::AesCm128HmacSha1_32 => [16, 14],
-        CryptoSuite::AesCm256HmacSha1_80 | CryptoSuite::AesCm256HmacSha1_32 => [32, 14],
-        CryptoSuite::AeadAes128Gcm => [16, 12],
-        CryptoSuite::AeadAes256Gcm => [32, 12],
+/// What is done with a suite, by the name that both know.
+fn suite(suite: CryptoSuite) -> Option<Suite> {
+    Suite::from_name(suite.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_negotiated_is_what_is_done() {
+        for negotiated in CryptoSuite::ALL {
+            let suite = suite(negotiated).unwrap();
+            assert_eq!(suite.name(), negotiated.as_str());
+            assert_eq!(suite.key_bytes(), negotiated.key_bytes());
+            assert_eq!(suite.salt_bytes(), negotiated.salt_bytes());
+        }
+        assert_eq!(CryptoSuite::ALL.len(), Suite::ALL.len());
     }
-}
 
-fn suite(suite: CryptoSuite) -> Suite {
-    match suite {
-        CryptoSuite::AesCm128HmacSha1_80 => Suite::AesCm128HmacSha1_80,
-        CryptoSuite::AesCm128HmacSha1_32 => Suite::AesCm128HmacSha1_32,
-        CryptoSuite::AesCm256HmacSha1_80 => Suite::AesCm256HmacSha1_80,
-        CryptoSuite::AesCm256HmacSha1_32 => Suite::AesCm256HmacSha1_32,
-        CryptoSuite::AeadAes128Gcm => Suite::AeadAes128Gcm,
-        CryptoSuite::AeadAes256Gcm => Suite::AeadAes256Gcm,
+    #[test]
+    fn each_side_of_a_handshake_sends_with_its_own_key() {
+        for suite in CryptoSuite::ALL {
+            let (key, salt) = (suite.key_bytes(), suite.salt_bytes());
+            let material = [vec![1; key], vec![2; key], vec![3; salt], vec![4; salt]].concat();
+            assert_eq!(exported_bytes(suite), material.len());
+            let of = |role| from_handshake(suite, &material, role).unwrap();
+            let (client, server) = (of(DtlsRole::Client), of(DtlsRole::Server));
+            assert_eq!(
+                (&client.ours, &client.theirs),
+                (&server.theirs, &server.ours)
+            );
+            assert_eq!(client.ours.key_and_salt[0], 1);
+            let short = &material[..material.len() - 1];
+            assert_eq!(from_handshake(suite, short, DtlsRole::Client), None);
+        }
     }
 }

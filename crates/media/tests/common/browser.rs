@@ -318,6 +318,7 @@ fn keys(material: &[u8], profile: SrtpProfile, role: DtlsRole) -> SrtpKeys {
             .concat()
             .into(),
             identifier: Box::default(),
+            lifetime_packets: None,
         }
     });
     match role {

@@ -22,6 +22,7 @@ impl Cipher {
             suite,
             key_and_salt: vec![fill; suite_of(suite).inline_bytes()].into(),
             identifier: Box::default(),
+            lifetime_packets: None,
         };
         Cipher::of(&SrtpKeys {
             ours: key(fill),

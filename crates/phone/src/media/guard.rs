@@ -1,7 +1,8 @@
 //! SRTP and SRTCP of one call (RFC 3711): what goes out is protected, what comes in is verified. The
 //! keys come from the signalling; without any, packets go as they are.
 
-use fernamt_rtp::srtp::{MasterKey, Protector, UnprotectError, Unprotector};
+use fernamt_rtp::srtp::{Hearing, MasterKey, Protector, UnprotectError};
+use fernamt_sip::time::Time;
 
 use super::plan::Protection;
 
@@ -22,20 +23,17 @@ pub(super) struct Guard {
     senders: Vec<(MasterKey, Protector)>,
     /// Which of them sends; `None`: packets go in clear.
     sending: Option<usize>,
-    hearing: Option<(MasterKey, Unprotector)>,
-    /// The key before a change, until a packet with the new one has come: the other side changes
-    /// when it has our answer.
-    before: Option<Unprotector>,
+    /// What comes in; through a change of keys, since the other side changes when it has our answer.
+    hearing: Option<Hearing>,
     unauthentic: u64,
 }
 
 impl Guard {
     /// Takes the keys that were agreed on. Who keeps a key goes on where it was.
-    pub(super) fn agree(&mut self, protection: Option<&Protection>) {
+    pub(super) fn agree(&mut self, protection: Option<&Protection>, now: Time) {
         let Some(Protection { ours, theirs }) = protection else {
             self.sending = None;
             self.hearing = None;
-            self.before = None;
             return;
         };
         let known = self.senders.iter().position(|(key, _)| key == ours);
@@ -43,9 +41,9 @@ impl Guard {
             self.senders.push((ours.clone(), Protector::new(ours)));
         }
         self.sending = known.or(self.senders.len().checked_sub(1));
-        if self.hearing.as_ref().is_none_or(|(key, _)| key != theirs) {
-            let new = (theirs.clone(), Unprotector::new(theirs));
-            self.before = self.hearing.replace(new).map(|(_, before)| before);
+        match &mut self.hearing {
+            Some(hearing) => hearing.change(theirs, now.as_micros()),
+            None => self.hearing = Some(Hearing::new(theirs)),
         }
     }
 
@@ -75,22 +73,22 @@ impl Guard {
         &mut self,
         stream: Stream,
         datagram: &'d mut [u8],
+        now: Time,
     ) -> Option<&'d [u8]> {
-        let Some((_, hearing)) = &mut self.hearing else {
+        let Some(hearing) = &mut self.hearing else {
             return Some(datagram);
         };
-        match opened(hearing, stream, datagram) {
-            Ok(length) => {
-                self.before = None;
-                datagram.get(..length)
-            }
+        let opened = match stream {
+            Stream::Voice => hearing.unprotect_rtp(datagram, now.as_micros()),
+            Stream::Control => hearing.unprotect_rtcp(datagram, now.as_micros()),
+        };
+        match opened {
+            Ok(length) => datagram.get(..length),
             // A repetition is nobody's forgery.
             Err(UnprotectError::Repeated | UnprotectError::Old) => None,
             Err(_) => {
-                let before = self.before.as_mut();
-                let length = before.and_then(|before| opened(before, stream, datagram).ok());
-                self.unauthentic += u64::from(length.is_none());
-                datagram.get(..length?)
+                self.unauthentic += 1;
+                None
             }
         }
     }
@@ -98,17 +96,6 @@ impl Guard {
     /// Packets from the right address whose tag was wrong, or that had none.
     pub(super) fn unauthentic(&self) -> u64 {
         self.unauthentic
-    }
-}
-
-fn opened(
-    hearing: &mut Unprotector,
-    stream: Stream,
-    datagram: &mut [u8],
-) -> Result<usize, UnprotectError> {
-    match stream {
-        Stream::Voice => hearing.unprotect_rtp(datagram),
-        Stream::Control => hearing.unprotect_rtcp(datagram),
     }
 }
 
@@ -128,6 +115,8 @@ mod tests {
     use super::*;
     use fernamt_rtp::Header;
     use fernamt_rtp::srtp::Suite;
+
+    const NOW: Time = Time::from_micros(1_000_000);
 
     fn keys(ours: u8, theirs: u8) -> Protection {
         let suite = Suite::AesCm128HmacSha1_80;
@@ -153,14 +142,14 @@ mod tests {
 
     fn guard(ours: u8, theirs: u8) -> Guard {
         let mut guard = Guard::default();
-        guard.agree(Some(&keys(ours, theirs)));
+        guard.agree(Some(&keys(ours, theirs)), NOW);
         guard
     }
 
     fn passes(from: &mut Guard, to: &mut Guard, sequence: u16) -> bool {
         let sent = from.outgoing(Stream::Voice, &packet(sequence));
         let mut sent = sent.expect("it may be sent");
-        to.incoming(Stream::Voice, &mut sent) == Some(&packet(sequence)[..])
+        to.incoming(Stream::Voice, &mut sent, NOW) == Some(&packet(sequence)[..])
     }
 
     #[test]
@@ -168,7 +157,7 @@ mod tests {
         let mut guard = Guard::default();
         assert_eq!(guard.outgoing(Stream::Voice, b"any"), Some(b"any".to_vec()));
         assert_eq!(
-            guard.incoming(Stream::Control, &mut b"any".to_vec()),
+            guard.incoming(Stream::Control, &mut b"any".to_vec(), NOW),
             Some(&b"any"[..])
         );
     }
@@ -177,11 +166,12 @@ mod tests {
     fn a_repetition_is_dropped_and_not_called_a_forgery() {
         let (mut left, mut right) = (guard(1, 2), guard(2, 1));
         let sent = left.outgoing(Stream::Voice, &packet(1)).expect("sent");
-        let mut take = |mut bytes: Vec<u8>| right.incoming(Stream::Voice, &mut bytes).is_some();
+        let mut take =
+            |mut bytes: Vec<u8>| right.incoming(Stream::Voice, &mut bytes, NOW).is_some();
         assert!(take(sent.clone()));
         assert!(!take(sent.clone()));
         assert_eq!(right.unauthentic(), 0);
-        assert!(right.incoming(Stream::Voice, &mut packet(2)).is_none());
+        assert!(right.incoming(Stream::Voice, &mut packet(2), NOW).is_none());
         assert_eq!(right.unauthentic(), 1);
     }
 
@@ -189,13 +179,13 @@ mod tests {
     fn the_old_key_is_heard_until_the_new_one_is_used() {
         let (mut left, mut right) = (guard(1, 2), guard(2, 1));
         assert!(passes(&mut left, &mut right, 1));
-        right.agree(Some(&keys(2, 3)));
+        right.agree(Some(&keys(2, 3)), NOW);
         // On its way before the other side knew our answer.
         assert!(passes(&mut left, &mut right, 2));
         let late = left.outgoing(Stream::Voice, &packet(3)).expect("sent");
-        left.agree(Some(&keys(3, 2)));
+        left.agree(Some(&keys(3, 2)), NOW);
         assert!(passes(&mut left, &mut right, 4));
-        assert_eq!(right.incoming(Stream::Voice, &mut late.clone()), None);
+        assert_eq!(right.incoming(Stream::Voice, &mut late.clone(), NOW), None);
         assert_eq!(right.unauthentic(), 1);
     }
 
@@ -206,9 +196,9 @@ mod tests {
         let first = left.outgoing(Stream::Control, &control).expect("sent");
         let voice = left.outgoing(Stream::Voice, &packet(1));
         assert!(voice.is_some());
-        left.agree(Some(&keys(9, 2)));
-        left.agree(None);
-        left.agree(Some(&keys(1, 2)));
+        left.agree(Some(&keys(9, 2)), NOW);
+        left.agree(None, NOW);
+        left.agree(Some(&keys(1, 2)), NOW);
         assert_eq!(left.outgoing(Stream::Voice, &packet(1)), None);
         let second = left.outgoing(Stream::Control, &control).expect("sent");
         assert_ne!(first, second);

@@ -106,7 +106,7 @@ impl MediaSession {
             Some(_) => self.incoming.unlatch(),
             None => self.next_frame = now,
         }
-        self.guard.agree(plan.protection.as_ref());
+        self.guard.agree(plan.protection.as_ref(), now);
         self.plan = Some(plan);
     }
 
@@ -121,13 +121,17 @@ impl MediaSession {
         match classify(bytes) {
             Kind::Rtcp => {
                 let is_welcome = from.ip() == plan.remote.ip() || from.ip() == self.signalling;
-                if is_welcome && let Some(bytes) = self.guard.incoming(Stream::Control, bytes) {
+                if is_welcome
+                    && let Some(bytes) = self.guard.incoming(Stream::Control, bytes, now.time)
+                {
                     self.control.received(now, bytes);
                 }
             }
             _ => {
                 let is_welcome = self.incoming.admits(from, plan, self.signalling);
-                if is_welcome && let Some(bytes) = self.guard.incoming(Stream::Voice, bytes) {
+                if is_welcome
+                    && let Some(bytes) = self.guard.incoming(Stream::Voice, bytes, now.time)
+                {
                     let key = self.incoming.packet(now.time, from, bytes, plan);
                     self.outputs.extend(key.map(MediaOutput::Key));
                 }

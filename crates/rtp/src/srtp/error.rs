@@ -9,6 +9,9 @@ pub enum MasterKeyError {
     /// The peer, or the caller, gave an MKI of no or of too many bytes.
     #[error("the master key identifier is empty, or longer than RFC 4568 allows")]
     Mki,
+    /// The peer, or the caller, gave a lifetime of no packets or of more than SRTP allows.
+    #[error("the lifetime of the master key is none, or longer than SRTP allows")]
+    Lifetime,
 }
 
 /// Why a packet cannot be sent. The packet has not changed, and nothing may be sent.
@@ -25,10 +28,8 @@ pub enum ProtectError {
     /// jumped back, its next packet is sent.
     #[error("the packet is older than the window")]
     Old,
-    /// The peer has changed its source so often that the key must be changed.
-    #[error("more sources than one key is used for")]
-    TooManySources,
-    /// The key has served for as long as it may (RFC 3711 section 9.2) and must be changed.
+    /// The key has served for as long as it may (RFC 3711 section 9.2, RFC 4568 section 6.1) and must
+    /// be changed.
     #[error("the lifetime of the master key is over")]
     KeyExpired,
     /// We failed: the buffer is too small.

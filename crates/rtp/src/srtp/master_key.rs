@@ -5,6 +5,7 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
+use super::MAX_RTP_PACKETS;
 use super::error::MasterKeyError;
 use super::suite::Suite;
 
@@ -20,6 +21,7 @@ pub struct MasterKey {
     suite: Suite,
     bytes: Zeroizing<[u8; MAX_INLINE_BYTES]>,
     mki: Box<[u8]>,
+    lifetime_packets: u64,
 }
 
 impl MasterKey {
@@ -50,6 +52,7 @@ impl MasterKey {
             suite,
             bytes,
             mki: Box::default(),
+            lifetime_packets: MAX_RTP_PACKETS,
         })
     }
 
@@ -90,6 +93,24 @@ impl MasterKey {
         Ok(self)
     }
 
+    /// The same key for no more than so many packets of RTP, and as many of RTCP (RFC 4568 section
+    /// 6.1). Without this it is good for as many as SRTP allows.
+    ///
+    /// # Errors
+    /// [`MasterKeyError::Lifetime`] when that is none, or more than [`MAX_RTP_PACKETS`].
+    pub fn with_lifetime(mut self, packets: u64) -> Result<MasterKey, MasterKeyError> {
+        if packets == 0 || packets > MAX_RTP_PACKETS {
+            return Err(MasterKeyError::Lifetime);
+        }
+        self.lifetime_packets = packets;
+        Ok(self)
+    }
+
+    /// For how many packets it is good.
+    pub const fn lifetime_packets(&self) -> u64 {
+        self.lifetime_packets
+    }
+
     /// The suite that it is for.
     pub const fn suite(&self) -> Suite {
         self.suite
@@ -118,7 +139,8 @@ impl MasterKey {
     }
 }
 
-/// Takes the same time whatever the keys are: with it, a re-INVITE tells whether its key is new.
+/// Takes the same time whatever the keys are: with it, a re-INVITE tells whether its key is new. The
+/// same key with another lifetime is no new key.
 impl PartialEq for MasterKey {
     fn eq(&self, other: &MasterKey) -> bool {
         let differing = self

@@ -13,13 +13,6 @@ pub struct Position {
     pub shift: u16,
 }
 
-impl Position {
-    /// How often the sequence numbers have wrapped.
-    pub const fn rollover(self) -> u32 {
-        (self.index >> 16) as u32
-    }
-}
-
 /// How many packets a written position may be behind before it has to be written again: half of
 /// what sequence numbers tell apart, so that there is as much time to write it.
 const STEP_BITS: u32 = 15;

@@ -5,17 +5,29 @@ use crate::packet::{HEADER_BYTES, Header, VERSION, header_bytes};
 
 use super::derivation::SessionKeys;
 use super::error::ProtectError;
+use super::life::Life;
 use super::master_key::MasterKey;
 use super::position::{Position, index_of, nearest};
 use super::sources::{Source, Sources};
+use super::substitutes::Substitutes;
 use super::suite::INDEX_BYTES;
 use super::transform::{Identity, RTCP_CLEAR_BYTES, Transform};
 use super::window::{Verdict, WINDOW_PACKETS, Window};
 use super::{MAX_RTCP_PACKETS, MAX_RTP_PACKETS};
 
-/// The most sources that one key is used for. None of them is ever forgotten: a source that came back
-/// with numbers that were sent already would have its keystream used twice.
+/// The most sources that are sent under their own names with one key. None of them is ever forgotten: a
+/// source that came back with numbers that were sent already would have its keystream used twice.
 pub const MAX_SENT_SOURCES: usize = 64;
+
+/// The most sources beyond [`MAX_SENT_SOURCES`] that are known at once. Each has a name that is made up
+/// and never used again ([`Substitutes`]), so that one that was forgotten for another one, and comes back,
+/// gets another name: no receiver could follow it under the old one, whose rollover counter it would
+/// have to guess.
+pub const MAX_RENAMED_SOURCES: usize = 16;
+
+/// After a restart so many packets count as sent that perhaps were not: a position is written down for
+/// each 2^15.
+const UNWRITTEN_PACKETS: u64 = 1 << 16;
 
 /// A written SRTCP index may be this many packets behind; after a restart twice as many are left out.
 pub const RTCP_INDEX_STEP: u32 = 64;
@@ -31,8 +43,9 @@ pub struct Protector {
     rtp_overhead: usize,
     rtcp_overhead: usize,
     sources: Sources,
-    packets: u64,
-    next_rtcp: u32,
+    renamed: Sources,
+    substitutes: Option<Substitutes>,
+    life: Life,
     rtcp_has_moved: bool,
 }
 
@@ -57,8 +70,9 @@ impl Protector {
             rtp_overhead: rtp_tag + master.mki().len(),
             rtcp_overhead: rtcp_tag + INDEX_BYTES + master.mki().len(),
             sources: Sources::new(MAX_SENT_SOURCES),
-            packets: 0,
-            next_rtcp: 0,
+            renamed: Sources::new(MAX_RENAMED_SOURCES),
+            substitutes: None,
+            life: Life::new(master),
             rtcp_has_moved: false,
         }
     }
@@ -78,10 +92,11 @@ impl Protector {
     ///
     /// A source whose own sequence numbers jump back, which no receiver of SRTP could follow, gets new
     /// ones that go on: the packet's number is changed then. Its first such packet is taken for one
-    /// that is late, and refused.
+    /// that is late, and refused. A source that comes when there have been [`MAX_SENT_SOURCES`] gets
+    /// another name (SSRC) in its packets.
     ///
     /// # Errors
-    /// [`ProtectError`]; the buffer is as it was, and nothing is to be sent.
+    /// [`ProtectError`]; nothing is to be sent, and no index was used.
     #[inline]
     pub fn protect_rtp(&mut self, buffer: &mut [u8], length: usize) -> Result<usize, ProtectError> {
         let packet = buffer.get(..length).ok_or(ProtectError::Room)?;
@@ -90,43 +105,45 @@ impl Protector {
         if buffer.len() - length < self.rtp_overhead {
             return Err(ProtectError::Room);
         }
-        let index = self.next_index(ssrc, sequence)?;
-        if let Some([_, _, high, low, ..]) = buffer.first_chunk_mut::<HEADER_BYTES>() {
-            [*high, *low] = (index as u16).to_be_bytes();
+        if self.life.is_over(0) {
+            return Err(ProtectError::KeyExpired);
         }
-        let id = Identity { ssrc, index };
+        let id = match self.sources.get_mut(ssrc) {
+            Some(source) => next_of(source, sequence)?,
+            None => self.identify(ssrc, sequence)?,
+        };
+        if let Some([_, _, high, low, _, _, _, _, name @ ..]) =
+            buffer.first_chunk_mut::<HEADER_BYTES>()
+        {
+            [*high, *low] = (id.index as u16).to_be_bytes();
+            *name = id.ssrc.to_be_bytes();
+        }
         let sealed = self.rtp.seal_rtp(buffer, header, length, id, &self.mki);
         let length = sealed.ok_or(ProtectError::Room)?;
-        self.sources.note(ssrc, index);
-        self.packets += 1;
+        match id.ssrc == ssrc && !self.renamed.has(ssrc) {
+            true => self.sources.note(ssrc, id.index),
+            false => self.renamed.note(ssrc, id.index),
+        }
+        self.life.packets += 1;
         Ok(length)
     }
 
-    /// The index of a packet, when it may be sent.
-    #[inline]
-    fn next_index(&mut self, ssrc: u32, sequence: u16) -> Result<u64, ProtectError> {
-        if self.is_expired() {
-            return Err(ProtectError::KeyExpired);
+    /// Name and index of a packet whose source is none of those with their own names.
+    #[inline(never)]
+    fn identify(&mut self, ssrc: u32, sequence: u16) -> Result<Identity, ProtectError> {
+        let index = index_of(0, sequence);
+        if !self.sources.is_full() && self.substitutes.is_none() {
+            return Ok(Identity { ssrc, index });
         }
-        let is_full = self.sources.is_full();
-        let Some(source) = self.sources.get_mut(ssrc) else {
-            return match is_full {
-                true => Err(ProtectError::TooManySources),
-                false => Ok(index_of(0, sequence)),
-            };
-        };
-        match index_after(source, sequence.wrapping_add(source.shift)) {
-            Err(ProtectError::Old) if source.begins_anew(sequence) => {
-                let index = source.window.highest() + 1;
-                if index >= MAX_RTP_PACKETS {
-                    return Err(ProtectError::KeyExpired);
-                }
-                source.shift = (index as u16).wrapping_sub(sequence);
-                self.sources.set_moved();
-                Ok(index)
-            }
-            index => index,
+        if let Some(source) = self.renamed.get_mut(ssrc) {
+            return next_of(source, sequence);
         }
+        let sources = &self.sources;
+        let substitutes = self.substitutes.get_or_insert(Substitutes::new(ssrc));
+        let name = substitutes.draw(|name| sources.has(name));
+        let name = name.ok_or(ProtectError::KeyExpired)?;
+        self.renamed.rename(ssrc, name, index);
+        Ok(Identity { ssrc: name, index })
     }
 
     /// Protects the RTCP in the first `length` bytes of `buffer`, encrypted always; returns how long
@@ -144,33 +161,20 @@ impl Protector {
         if buffer.len() - length < self.rtcp_overhead {
             return Err(ProtectError::Room);
         }
-        if self.is_expired() {
+        if self.life.is_over(0) {
             return Err(ProtectError::KeyExpired);
         }
-        let index = u64::from(self.next_rtcp);
+        if self.substitutes.is_some() {
+            rename_reports(buffer.get_mut(..length).unwrap_or_default(), &self.renamed);
+        }
+        let ssrc = rtcp_ssrc(buffer).unwrap_or(ssrc);
+        let index = u64::from(self.rtcp_index());
         let id = Identity { ssrc, index };
         let sealed = self.rtcp.seal_rtcp(buffer, length, id, &self.mki);
         let length = sealed.ok_or(ProtectError::Room)?;
-        self.rtcp_has_moved |= self.next_rtcp.is_multiple_of(RTCP_INDEX_STEP);
-        self.next_rtcp += 1;
+        self.rtcp_has_moved |= self.rtcp_index().is_multiple_of(RTCP_INDEX_STEP);
+        self.life.rtcp_packets += 1;
         Ok(length)
-    }
-
-    /// Whichever of RTP and RTCP comes to its end first, the key is at its end for both (RFC 3711
-    /// section 9.2).
-    const fn is_expired(&self) -> bool {
-        self.packets >= MAX_RTP_PACKETS || self.next_rtcp >= MAX_RTCP_PACKETS
-    }
-
-    /// The rollover counter of a source that has sent.
-    pub fn rollover(&self, ssrc: u32) -> Option<u32> {
-        self.sources.rollover(ssrc)
-    }
-
-    /// Says what the rollover counter of a source's next packet is. It must never be one that was
-    /// used with the same sequence number.
-    pub fn set_rollover(&mut self, ssrc: u32, rollover: u32) {
-        self.take_up(ssrc, Window::before(index_of(rollover, 0)), 0);
     }
 
     /// Where every source stands, to be written down.
@@ -180,31 +184,57 @@ impl Protector {
 
     /// Takes a source up again where it stood when that was written down. Its next packet has the
     /// first index after that with its sequence number. More than [`MAX_SENT_SOURCES`], which are
-    /// never written down, are not taken up.
+    /// never written down, are not taken up. Its packets count as sent until
+    /// [`Protector::resume_packets`] knows better.
     pub fn resume(&mut self, position: Position) {
         let Position { ssrc, index, shift } = position;
-        self.take_up(ssrc, Window::after(index), shift);
-    }
-
-    fn take_up(&mut self, ssrc: u32, window: Window, shift: u16) {
-        if self.sources.is_full() && self.sources.get(ssrc).is_none() {
+        if self.sources.is_full() && !self.sources.has(ssrc) {
             return;
         }
         let counted = self.sources.get(ssrc).map(|source| source.window.highest());
-        let more = window.highest().saturating_sub(counted.unwrap_or(0));
-        self.packets = self.packets.saturating_add(more);
-        self.sources.resume(ssrc, window, shift);
+        let more = index.saturating_sub(counted.unwrap_or(0));
+        self.life.packets = self.life.packets.saturating_add(more);
+        self.sources.resume(ssrc, Window::after(index), shift);
+    }
+
+    /// How many packets of RTP were sent with the key, to be written down.
+    pub const fn packets(&self) -> u64 {
+        self.life.packets
+    }
+
+    /// Goes on counting after `written` was written down, and somewhat more: rather too many packets
+    /// count than too few.
+    pub const fn resume_packets(&mut self, written: u64) {
+        self.life.packets = written.saturating_add(UNWRITTEN_PACKETS);
+    }
+
+    /// Which names were made up for sources, to be written down; `None`: none so far.
+    pub const fn substitutes(&self) -> Option<Substitutes> {
+        self.substitutes
+    }
+
+    /// Goes on with names that were surely not made up before, after `written` was written down. Sources
+    /// that had one get another.
+    pub fn resume_substitutes(&mut self, written: Substitutes) {
+        self.substitutes = Some(written.after_restart());
+    }
+
+    /// Whether the key is so near to the end of its life that another one should be agreed on, and that
+    /// was not told yet. It is told again as the end comes nearer.
+    pub fn take_old(&mut self) -> bool {
+        self.life.take_old()
     }
 
     /// The SRTCP index of the next datagram, to be written down.
     pub const fn rtcp_index(&self) -> u32 {
-        self.next_rtcp
+        // Never more than 2^31.
+        self.life.rtcp_packets as u32
     }
 
     /// Goes on with SRTCP indexes that are surely unused, after `written` was written down.
     pub fn resume_rtcp(&mut self, written: u32) {
         let next = written.saturating_add(2 * RTCP_INDEX_STEP);
-        self.next_rtcp = next.clamp(self.next_rtcp, MAX_RTCP_PACKETS);
+        self.life.rtcp_packets = next.clamp(self.rtcp_index(), MAX_RTCP_PACKETS).into();
     }
 
     /// Whether positions or the SRTCP index have moved so far, since this was asked last, that they
@@ -212,8 +242,28 @@ impl Protector {
     /// [`RTCP_INDEX_STEP`] datagrams of RTCP were sent. What was written is good for twice as much.
     pub const fn take_moved(&mut self) -> bool {
         let rtcp = core::mem::replace(&mut self.rtcp_has_moved, false);
-        self.sources.take_moved() || rtcp
+        let renamed = self.renamed.take_moved();
+        self.sources.take_moved() || renamed || rtcp
     }
+}
+
+/// Name and index of the next packet of a source, when it may be sent.
+#[inline]
+fn next_of(source: &mut Source, sequence: u16) -> Result<Identity, ProtectError> {
+    let index = match index_after(source, sequence.wrapping_add(source.shift)) {
+        Err(ProtectError::Old) if source.begins_anew(sequence) => {
+            let index = source.window.highest() + 1;
+            if index >= MAX_RTP_PACKETS {
+                return Err(ProtectError::KeyExpired);
+            }
+            source.shift = (index as u16).wrapping_sub(sequence);
+            source.is_shifted_anew = true;
+            index
+        }
+        index => index?,
+    };
+    let ssrc = source.name;
+    Ok(Identity { ssrc, index })
 }
 
 /// The index of the next packet of a source that has sent, or was resumed.
@@ -241,6 +291,22 @@ const fn first_after(highest: u64, sequence: u16) -> u64 {
     match here + WINDOW_PACKETS <= highest {
         true => here + (1 << 16),
         false => here,
+    }
+}
+
+/// Gives those sources other names in their reports that have others in their packets.
+fn rename_reports(mut datagram: &mut [u8], renamed: &Sources) {
+    // RFC 3550 section 6.4: what a packet is about stands behind its first word, and its length in
+    // words less one in the first.
+    while let Some((&mut [_, _, high, low, ref mut ssrc @ ..], _)) =
+        datagram.split_first_chunk_mut::<RTCP_CLEAR_BYTES>()
+    {
+        if let Some(source) = renamed.get(u32::from_be_bytes(*ssrc)) {
+            *ssrc = source.name.to_be_bytes();
+        }
+        let bytes = (usize::from(u16::from_be_bytes([high, low])) + 1) * 4;
+        let (_, rest) = datagram.split_at_mut(bytes.min(datagram.len()));
+        datagram = rest;
     }
 }
 

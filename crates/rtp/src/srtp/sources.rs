@@ -10,9 +10,13 @@ const USUAL_SOURCES: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source {
     ssrc: u32,
+    /// What it is called in the packets that we send of it.
+    pub(super) name: u32,
     pub(super) window: Window,
     /// What is added to its own sequence numbers.
     pub(super) shift: u16,
+    /// That was changed, and no packet has come since.
+    pub(super) is_shifted_anew: bool,
     /// The number of its own that would follow one that was too old.
     stray: Option<u16>,
     /// Where it stands was told by the caller, and no packet has come since.
@@ -55,6 +59,11 @@ impl Sources {
     }
 
     #[inline]
+    pub(super) fn has(&self, ssrc: u32) -> bool {
+        self.get(ssrc).is_some()
+    }
+
+    #[inline]
     pub(super) fn get_mut(&mut self, ssrc: u32) -> Option<&mut Source> {
         self.list.iter_mut().find(|source| source.ssrc == ssrc)
     }
@@ -73,26 +82,39 @@ impl Sources {
             Some(source) => {
                 let before = source.window.highest();
                 source.window.note(index);
-                self.has_moved |= source.is_resumed || has_moved(before, source.window.highest());
-                source.is_resumed = false;
+                self.has_moved |= source.is_resumed
+                    || source.is_shifted_anew
+                    || has_moved(before, source.window.highest());
+                (source.is_resumed, source.is_shifted_anew) = (false, false);
                 source.stray = None;
                 source.last_packet = packets;
             }
             None => {
                 let mut window = Window::before(index);
                 window.note(index);
-                self.place(ssrc, window, 0, false);
+                self.place(ssrc, ssrc, window);
             }
         }
     }
 
-    /// Says where a source stands, without any packet of it.
-    pub(super) fn resume(&mut self, ssrc: u32, window: Window, shift: u16) {
-        self.list.retain(|source| source.ssrc != ssrc);
-        self.place(ssrc, window, shift, true);
+    /// Takes in a source under another name than its own, before its first packet. For one that is new
+    /// when the table is full, the one that was sent the longest time ago goes.
+    pub(super) fn rename(&mut self, ssrc: u32, name: u32, first_index: u64) {
+        self.place(ssrc, name, Window::before(first_index));
     }
 
-    fn place(&mut self, ssrc: u32, window: Window, shift: u16, is_resumed: bool) {
+    /// Says where a source stands, without any packet of it.
+    pub(super) fn resume(&mut self, ssrc: u32, window: Window, shift: u16) {
+        if self.get(ssrc).is_none() {
+            self.place(ssrc, ssrc, window);
+        }
+        if let Some(source) = self.get_mut(ssrc) {
+            (source.window, source.shift, source.is_resumed) = (window, shift, true);
+        }
+        self.has_moved = true;
+    }
+
+    fn place(&mut self, ssrc: u32, name: u32, window: Window) {
         if self.is_full()
             && let Some(oldest) = self.oldest()
         {
@@ -101,10 +123,12 @@ impl Sources {
         self.has_moved = true;
         self.list.push(Source {
             ssrc,
+            name,
             window,
-            shift,
+            shift: 0,
+            is_shifted_anew: false,
             stray: None,
-            is_resumed,
+            is_resumed: false,
             last_packet: self.packets,
         });
     }
@@ -121,15 +145,6 @@ impl Sources {
             index: source.window.highest(),
             shift: source.shift,
         })
-    }
-
-    pub(super) fn rollover(&self, ssrc: u32) -> Option<u32> {
-        Some((self.get(ssrc)?.window.highest() >> 16) as u32)
-    }
-
-    /// What is written down of a source is not true any more.
-    pub(super) const fn set_moved(&mut self) {
-        self.has_moved = true;
     }
 
     pub(super) const fn take_moved(&mut self) -> bool {

@@ -51,25 +51,6 @@ impl Suite {
             .find(|suite| suite.name().eq_ignore_ascii_case(name))
     }
 
-    /// The number of the protection profile of DTLS-SRTP (RFC 5764 section 4.1.2, RFC 7714 section
-    /// 14.2). AES in counter mode with 256 bits has none.
-    pub const fn dtls_profile(self) -> Option<u16> {
-        match self {
-            Suite::AesCm128HmacSha1_80 => Some(0x0001),
-            Suite::AesCm128HmacSha1_32 => Some(0x0002),
-            Suite::AeadAes128Gcm => Some(0x0007),
-            Suite::AeadAes256Gcm => Some(0x0008),
-            Suite::AesCm256HmacSha1_80 | Suite::AesCm256HmacSha1_32 => None,
-        }
-    }
-
-    /// The suite of a protection profile of DTLS-SRTP.
-    pub fn from_dtls_profile(profile: u16) -> Option<Suite> {
-        Suite::ALL
-            .into_iter()
-            .find(|suite| suite.dtls_profile() == Some(profile))
-    }
-
     /// Bytes of the master key, and of the session keys of the cipher.
     pub const fn key_bytes(self) -> usize {
         match self {
@@ -112,11 +93,6 @@ impl Suite {
             true => 16,
             false => 10,
         }
-    }
-
-    /// The most that protection adds to a packet, without an MKI.
-    pub const fn overhead(self) -> usize {
-        self.rtcp_tag_bytes() + INDEX_BYTES
     }
 
     /// Whether one operation encrypts and authenticates.

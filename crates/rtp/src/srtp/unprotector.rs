@@ -6,6 +6,7 @@ use crate::packet::{Header, header_bytes};
 use super::MAX_RTP_PACKETS;
 use super::derivation::SessionKeys;
 use super::error::UnprotectError;
+use super::life::Life;
 use super::master_key::MasterKey;
 use super::position::{Position, index_of, nearest};
 use super::protector::rtcp_ssrc;
@@ -16,6 +17,11 @@ use super::window::{Verdict, Window};
 /// The most sources that are heard with one key, of RTP and of RTCP each. For another one, whose
 /// packet has proved that it knows the key, the one that was heard the longest time ago goes.
 pub const MAX_HEARD_SOURCES: usize = 16;
+
+/// So many packets of RTP, and of RTCP, are let in after the end of the life that the other side gave its
+/// key (RFC 4568 section 6.1): its counting is not ours, and it is late by as long as agreeing on another
+/// key takes. RFC 4568 wants none to be let in then, and after these none is.
+pub const LIFETIME_GRACE_PACKETS: u64 = 1 << 12;
 
 /// One turn of the sequence numbers.
 const TURN: u64 = 1 << 16;
@@ -29,6 +35,7 @@ pub struct Unprotector {
     mki: Box<[u8]>,
     sources: Sources,
     rtcp_sources: Sources,
+    life: Life,
 }
 
 impl Unprotector {
@@ -50,6 +57,7 @@ impl Unprotector {
             mki: master.mki().into(),
             sources: Sources::new(MAX_HEARD_SOURCES),
             rtcp_sources: Sources::new(MAX_HEARD_SOURCES),
+            life: Life::new(master),
         }
     }
 
@@ -59,7 +67,9 @@ impl Unprotector {
     /// lost: a low number is tried with the rollover counter 0, then with 1. One whose position was
     /// told is tried with its rollover counter and the next. One that seems to be older than
     /// the window is tried one turn later: it may have been away for so long. So at most two tags are
-    /// computed for a packet.
+    /// computed for a packet. A source that was never heard and has come further is not found: with keys
+    /// from descriptions every source begins with the rollover counter 0, and whoever has the key hears
+    /// it from the beginning (RFC 4568 section 6.4).
     ///
     /// # Errors
     /// [`UnprotectError`]; the datagram and the context are as they were.
@@ -68,12 +78,16 @@ impl Unprotector {
         let header = header_bytes(datagram).ok_or(UnprotectError::Malformed)?;
         let Header { ssrc, sequence, .. } =
             Header::peek(datagram).ok_or(UnprotectError::Malformed)?;
+        if self.life.is_over(LIFETIME_GRACE_PACKETS) {
+            return Err(UnprotectError::KeyExpired);
+        }
         let guess = Guess::of(self.sources.get(ssrc), sequence)?;
         let opened = self
             .rtp
             .open_rtp(datagram, header, ssrc, guess.candidates, &self.mki);
         let (length, index) = opened.map_err(|error| guess.blame(error))?;
         self.sources.note(ssrc, index);
+        self.life.packets += 1;
         Ok(length)
     }
 
@@ -84,6 +98,9 @@ impl Unprotector {
     /// [`UnprotectError`]; the datagram and the context are as they were.
     pub fn unprotect_rtcp(&mut self, datagram: &mut [u8]) -> Result<usize, UnprotectError> {
         let ssrc = rtcp_ssrc(datagram).ok_or(UnprotectError::Malformed)?;
+        if self.life.is_over(LIFETIME_GRACE_PACKETS) {
+            return Err(UnprotectError::KeyExpired);
+        }
         let word = self.rtcp.rtcp_index(datagram, &self.mki)?;
         let source = self.rtcp_sources.get(ssrc);
         match source.map_or(Verdict::New, |source| source.window.check(word.index())) {
@@ -93,18 +110,8 @@ impl Unprotector {
         }
         let length = self.rtcp.open_rtcp(datagram, ssrc, word, &self.mki)?;
         self.rtcp_sources.note(ssrc, word.index());
+        self.life.rtcp_packets += 1;
         Ok(length)
-    }
-
-    /// The rollover counter of a source that was heard, or told.
-    pub fn rollover(&self, ssrc: u32) -> Option<u32> {
-        self.sources.rollover(ssrc)
-    }
-
-    /// Says what the rollover counter of a source is, for one that was joined late.
-    pub fn set_rollover(&mut self, ssrc: u32, rollover: u32) {
-        self.sources
-            .resume(ssrc, Window::before(index_of(rollover, 0)), 0);
     }
 
     /// Where every source of RTP stands, to be written down.
@@ -118,6 +125,32 @@ impl Unprotector {
     pub fn resume(&mut self, position: Position) {
         self.sources
             .resume(position.ssrc, Window::after(position.index), 0);
+    }
+
+    /// How many packets of RTP and of RTCP were let in, to be written down.
+    pub const fn packets(&self) -> (u64, u64) {
+        (self.life.packets, self.life.rtcp_packets)
+    }
+
+    /// Goes on counting from there.
+    pub const fn resume_packets(&mut self, (rtp, rtcp): (u64, u64)) {
+        (self.life.packets, self.life.rtcp_packets) = (rtp, rtcp);
+    }
+
+    /// The key is good for so many packets.
+    pub(super) fn set_lifetime(&mut self, packets: u64) {
+        self.life.set_limit(packets);
+    }
+
+    /// Whether the key is so near to the end of its life that another one should be agreed on, and that
+    /// was not told yet. It is told again as the end comes nearer.
+    pub fn take_old(&mut self) -> bool {
+        self.life.take_old()
+    }
+
+    /// Whether its life, and the grace after it, are over: nothing is let in any more.
+    pub const fn is_expired(&self) -> bool {
+        self.life.is_over(LIFETIME_GRACE_PACKETS)
     }
 
     /// Whether a source is new or has sent another 2^15 packets since this was asked last, so that

@@ -2,7 +2,8 @@
 
 use fernamt_rtp::packet::Header;
 use fernamt_rtp::srtp::{
-    MAX_OVERHEAD_BYTES, MasterKey, ProtectError, Protector, Suite, UnprotectError, Unprotector,
+    MAX_OVERHEAD_BYTES, MasterKey, Position, ProtectError, Protector, Suite, UnprotectError,
+    Unprotector,
 };
 
 pub(crate) const SSRC: u32 = 0x0102_0304;
@@ -84,6 +85,13 @@ pub(crate) fn unprotect_rtcp(
         },
         |length| Ok(buffer[..length].to_vec()),
     )
+}
+
+/// The rollover counter of a source, where it is known.
+pub(crate) fn rollover(positions: impl Iterator<Item = Position>, ssrc: u32) -> Option<u32> {
+    let mut positions = positions;
+    let position = positions.find(|position| position.ssrc == ssrc)?;
+    Some((position.index >> 16) as u32)
 }
 
 pub(crate) const REPORT: [u8; 8] = [0x80, 201, 0, 1, 1, 2, 3, 4];

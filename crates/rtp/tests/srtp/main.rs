@@ -8,5 +8,7 @@
 mod carried;
 mod ends;
 mod indexes;
+mod lifetime;
 mod properties;
 mod refused;
+mod renamed;

@@ -279,6 +279,7 @@ fn keys_of(EndpointId(endpoint): EndpointId) -> SrtpKeys {
             .chain([direction; 22])
             .collect(),
         identifier: Box::default(),
+        lifetime_packets: None,
     };
     SrtpKeys {
         ours: key(1),

@@ -149,9 +149,10 @@ impl End {
 /// used a second time.
 fn forget_positions(rollovers: &mut Rollovers, before: &Protection, now: &Protection) {
     let (ours_stay, theirs_stay) = match (before, now) {
-        (Protection::Sdes(before), Protection::Sdes(now)) => {
-            (before.ours == now.ours, before.theirs == now.theirs)
-        }
+        (Protection::Sdes(before), Protection::Sdes(now)) => (
+            now.ours.continues(&before.ours),
+            now.theirs.continues(&before.theirs),
+        ),
         _ => {
             let same = is_same_association(before, now);
             (same, same)
@@ -160,9 +161,12 @@ fn forget_positions(rollovers: &mut Rollovers, before: &Protection, now: &Protec
     if !ours_stay {
         rollovers.ours.clear();
         rollovers.rtcp = 0;
+        rollovers.sent_packets = 0;
+        rollovers.made_up_names = None;
     }
     if !theirs_stay {
         rollovers.theirs.clear();
+        rollovers.heard_packets = (0, 0);
     }
 }
 

@@ -74,6 +74,17 @@ impl Maker<'_> {
         }
     }
 
+    /// The same offer with other keys: those in use are old.
+    pub(super) fn offer_with_new_keys(&self, stack: &mut Stack) -> TransportDescription {
+        let mut offer = self.offer(stack);
+        for crypto in &mut offer.cryptos {
+            if let Some(key) = new_key(stack, crypto.suite) {
+                *crypto = crypto.answer(key);
+            }
+        }
+        offer
+    }
+
     fn offer_again(&self, ours: &TransportDescription) -> TransportDescription {
         let mut again = ours.clone();
         // Whoever plays which part is settled anew, and comes out the same (RFC 8842 section 5.5).

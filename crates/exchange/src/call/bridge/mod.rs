@@ -9,6 +9,7 @@ mod first_version;
 mod make;
 mod protection;
 mod read;
+mod second_version;
 mod settle;
 mod trickle;
 mod words;
@@ -29,6 +30,7 @@ use crate::stack::Stack;
 use ends::{End, Ends};
 
 pub(super) use first_version::FirstBridge;
+pub(super) use second_version::SecondBridge;
 pub(super) use trickle::TRICKLE_FRAGMENT;
 pub(super) use words::{Reach, cipher_in_words, in_words, kind_in_words};
 

@@ -141,8 +141,9 @@ fn srtp_key(crypto: &Crypto) -> Option<SrtpKey> {
     let identifier = key.identifier.map(|identifier| identifier.to_bytes());
     Some(SrtpKey {
         suite: crypto.suite,
-        key_and_salt: key.master.key_and_salt().to_vec().into(),
+        key_and_salt: key.master.key_and_salt(),
         identifier: identifier.unwrap_or_default(),
+        lifetime_packets: key.lifetime_packets,
     })
 }
 

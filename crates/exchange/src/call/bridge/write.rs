@@ -80,6 +80,65 @@ impl Bridge {
         written
     }
 
+    /// Writes an offer of our own for the party of `to`: what it was told last, with other keys. `None`
+    /// where its keys are not in descriptions.
+    pub(in crate::call) fn write_renewal(
+        &mut self,
+        stack: &mut Stack,
+        to: Side,
+        told: &[u8],
+    ) -> Option<Description> {
+        let parsed = SessionDescription::parse(told).ok()?;
+        let mut sections = Vec::with_capacity(parsed.media().len());
+        for (section, media) in parsed.media().iter().enumerate() {
+            sections.push(self.renewed_section(stack, to, section, media));
+        }
+        let transports = sections.iter().filter_map(|it| it.transport.as_ref());
+        if !{ transports }.any(|transport| !transport.cryptos.is_empty()) {
+            return None;
+        }
+        share_transports(&mut sections, false);
+        self.remember_offer(to, &sections);
+        let written = self.write(stack, to, &parsed, &sections);
+        if let Some(ends) = self.ends_mut(to) {
+            ends.offer.clone_from(&written);
+        }
+        written
+    }
+
+    fn renewed_section(
+        &self,
+        stack: &mut Stack,
+        to: Side,
+        section: usize,
+        media: &Media<'_>,
+    ) -> Section {
+        let found = self
+            .ends(to)
+            .and_then(|ends| Some((ends, ends.get(section)?)));
+        let agreed = found.and_then(|(_, end)| end.agreed.as_ref());
+        let usable = agreed.is_some_and(|talk| talk.usable);
+        let (Some((ends, end)), Some(format)) = (found, format_of(media).filter(|_| usable)) else {
+            return Section::default();
+        };
+        let Some(rtp) = end.rtp else {
+            return Section::default();
+        };
+        let address = public_address(stack.config.advertised, rtp);
+        let maker = Maker {
+            policy: ends.policy,
+            end,
+            address,
+            has_room: true,
+            section,
+        };
+        Section {
+            address: Some(address),
+            transport: (format == Format::Rtp).then(|| maker.offer_with_new_keys(stack)),
+            numbers: None,
+        }
+    }
+
     fn offered_section(
         &mut self,
         stack: &mut Stack,

@@ -150,6 +150,11 @@ impl SipLeg {
         self.dialog.as_deref().map(|dialog| &*dialog.remote_target)
     }
 
+    /// What we last told the peer about our media.
+    pub(crate) fn described(&self) -> Option<&[u8]> {
+        self.described.as_deref()
+    }
+
     /// Transport and address of the peer, for people.
     pub(crate) fn peer_text(&self) -> String {
         self.flow.to_string()
