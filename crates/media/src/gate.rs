@@ -48,8 +48,8 @@ use strangers::{Strangers, Trust};
 
 use crate::socket::Channel;
 
-/// Datagrams of each kind that are looked at in a second from one source that is not known to be the
-/// party: enough for a party that has moved, too few to keep the machine busy.
+/// Protected packets, and datagrams of handshakes, that are looked at in a second from one source that
+/// is not known to be the party: enough for a party that has moved, too few to keep the machine busy.
 pub(crate) const STRANGE_PACKETS_PER_SECOND: u32 = 100;
 
 /// What became of a packet at the gate.

@@ -11,6 +11,7 @@
 
 mod calls;
 mod desk;
+mod floods;
 mod moves;
 mod phone;
 mod strangers;

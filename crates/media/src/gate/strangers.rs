@@ -9,8 +9,13 @@ use core::net::{IpAddr, SocketAddr};
 
 use super::STRANGE_PACKETS_PER_SECOND;
 
+/// Checks, and answers to checks, of one source that are looked at in a second. To see whether one is
+/// authentic takes no longer than to receive it, and a party sends few of them, of which none should be
+/// missed: it repeats them after half a second, then after one.
+pub(crate) const STRANGE_CHECKS_PER_SECOND: u32 = 1_000;
+
 /// Shares that the sources of one degree of trust are spread over. From all of them together no more
-/// than this times [`STRANGE_PACKETS_PER_SECOND`] is looked at.
+/// than this times the limit of one source is looked at.
 pub(super) const LANES: usize = 8;
 
 const WINDOW_MICROS: u64 = 1_000_000;
@@ -26,6 +31,16 @@ pub(crate) enum Work {
     Handshake,
     /// To see whether a protected packet is authentic.
     Packet,
+}
+
+impl Work {
+    /// How much of it is done in a second for one source.
+    fn limit(self) -> u32 {
+        match self {
+            Work::Answer | Work::Check => STRANGE_CHECKS_PER_SECOND,
+            Work::Handshake | Work::Packet => STRANGE_PACKETS_PER_SECOND,
+        }
+    }
 }
 
 /// What speaks for a source.
@@ -90,7 +105,7 @@ impl Strangers {
         let Some(count) = lanes.get_mut(lane(from.ip(), port, salt)) else {
             return false;
         };
-        let is_allowed = *count < STRANGE_PACKETS_PER_SECOND;
+        let is_allowed = *count < work.limit();
         *count += u32::from(is_allowed);
         is_allowed
     }
@@ -113,7 +128,6 @@ mod tests {
 
     use super::*;
 
-    const LIMIT: u32 = STRANGE_PACKETS_PER_SECOND;
     const WORKS: [Work; 4] = [Work::Answer, Work::Check, Work::Handshake, Work::Packet];
     const TRUSTS: [Trust; 3] = [Trust::Exact, Trust::Host, Trust::Nobody];
 
@@ -129,11 +143,13 @@ mod tests {
 
     #[test]
     fn the_datagram_of_a_source_after_the_limit_waits_for_the_next_second() {
-        let mut strangers = Strangers::default();
-        for now in [0, 999_999, 1_000_000] {
-            let expected = if now == 999_999 { 0 } else { LIMIT };
-            let count = allowed(&mut strangers, Work::Packet, Trust::Nobody, LIMIT + 1, now);
-            assert_eq!(count, expected, "at {now}");
+        for work in WORKS {
+            let mut strangers = Strangers::default();
+            for now in [0, 999_999, 1_000_000] {
+                let expected = if now == 999_999 { 0 } else { work.limit() };
+                let count = allowed(&mut strangers, work, Trust::Nobody, work.limit() + 1, now);
+                assert_eq!(count, expected, "at {now}");
+            }
         }
     }
 
@@ -141,7 +157,8 @@ mod tests {
     fn each_kind_of_work_and_each_degree_of_trust_has_a_share_of_its_own() {
         let mut strangers = Strangers::default();
         for (work, trust) in WORKS.iter().flat_map(|work| TRUSTS.map(|trust| (*work, trust))) {
-            assert_eq!(allowed(&mut strangers, work, trust, 2 * LIMIT, 0), LIMIT);
+            let count = allowed(&mut strangers, work, trust, 2 * work.limit(), 0);
+            assert_eq!(count, work.limit());
         }
     }
 
@@ -153,7 +170,7 @@ mod tests {
             let from = source(number);
             allowed += u32::from(strangers.allow(Work::Check, Trust::Nobody, from, 7));
         }
-        assert_eq!(allowed, LANES as u32 * LIMIT);
+        assert_eq!(allowed, LANES as u32 * STRANGE_CHECKS_PER_SECOND);
     }
 
     #[test]
@@ -164,7 +181,8 @@ mod tests {
         let mut strangers = Strangers::default();
         let from_port = |port| SocketAddr::new(source(1).ip(), port);
         let looked_at = |port: &u16| strangers.allow(Work::Check, Trust::Nobody, from_port(*port), 0);
-        assert_eq!((1..10_000).filter(looked_at).count() as u32, LIMIT);
+        let count = (1..10_000).filter(looked_at).count();
+        assert_eq!(count as u32, STRANGE_CHECKS_PER_SECOND);
         // Two that meet in one second do not meet in all of them.
         let meets = |salt: &u64| {
             lane(source(1).ip(), 0, *salt) == lane(source(2).ip(), 0, *salt)

@@ -3,7 +3,7 @@
 use fernamt_sim::nat::Behaviour;
 use fernamt_sim::random::Random;
 
-use super::phone::{KINDS, Kind};
+use super::phone::{ALL_KINDS, KINDS, Kind};
 use super::world::{Faults, Place, Plan, World};
 
 /// How long it takes at the most until both hear each other, in milliseconds, where nothing is lost: a
@@ -13,6 +13,8 @@ fn bound_millis(kinds: [Kind; 2]) -> u64 {
         Kind::Plain | Kind::Secured => 500,
         Kind::Ice => 1_000,
         Kind::Relay => 1_500,
+        Kind::Handshake => 1_000,
+        Kind::Browser => 1_500,
     };
     kinds.map(bound).into_iter().max().unwrap()
 }
@@ -49,7 +51,7 @@ pub(super) fn plan_of(seed: u64) -> Plan {
             1..=6 => behind[0],
             _ => behind[1],
         };
-        (KINDS[random.below(4) as usize], place)
+        (ALL_KINDS[random.below(6) as usize], place)
     });
     Plan {
         faults: FAULTY,
@@ -89,6 +91,36 @@ fn a_phone_behind_two_routers_in_a_row_is_heard_and_hears() {
 fn phones_with_ipv6_hear_each_other_directly_and_through_a_relay() {
     run_all(Place::OpenV6, Place::OpenV6, 1_000);
     run_all(Place::OpenV6, Place::OpenV6, 1_001);
+}
+
+/// An exchange at home: its own router forwards the ports of media, and calls name the router's address.
+#[test]
+fn an_exchange_behind_a_router_that_forwards_its_ports_is_reached_from_everywhere() {
+    for (seed, (kind, place)) in (0..).zip(places().flat_map(|place| {
+        [Kind::Plain, Kind::Secured, Kind::Ice, Kind::Browser].map(|kind| (kind, place))
+    })) {
+        for hairpins in [false, true] {
+            let office = Behaviour {
+                hairpins,
+                ..Behaviour::PORT_RESTRICTED_CONE
+            };
+            // The other phone is beside the exchange, and told the address outside as well.
+            let mut world = World::new(Plan {
+                office: Some(office),
+                ..Plan::new(seed, [(kind, place), (kind, Place::Office)])
+            });
+            // Checks find the way inside.
+            if hairpins || kind.has_checks() {
+                world.expect_voice(bound_millis([kind; 2]));
+                continue;
+            }
+            world.run(5_000);
+            assert_eq!(world.heard_since(0, 0), 0, "{:?}", world.plan);
+            // Told the address inside, it is reached.
+            world.phones[1].desk = world.desk.socket(1);
+            world.expect_voice(bound_millis([kind; 2]));
+        }
+    }
 }
 
 /// Not only is a way found: nothing is lost but what the network loses.

@@ -10,6 +10,7 @@ use fernamt_rtp::Header;
 use fernamt_stun::credential::{Credential, Credentials};
 use fernamt_stun::server::{self, Flow, Keys, Output, Ports, RelayId, Server, ServerSettings};
 
+use super::phone::certificates;
 use crate::dtls::{Clock, Identity};
 use crate::endpoint::{Arrival, Content, Endpoint, Link, Outbox, Outside, Way};
 use crate::random::Random;
@@ -31,10 +32,11 @@ const EXPIRES: u64 = 4_000_000_000;
 pub(super) struct Desk {
     pub(super) ends: [End; 2],
     pub(super) turn: Turn,
-    pub(super) identity: Option<Identity>,
+    identity: Identity,
     random: Random,
     start: Instant,
     address: IpAddr,
+    advertised: IpAddr,
 }
 
 pub(super) struct End {
@@ -48,7 +50,8 @@ pub(super) struct End {
 }
 
 impl Desk {
-    pub(super) fn new(address: IpAddr, random: Random) -> Desk {
+    /// At an address that may be another outside, where a router forwards our ports.
+    pub(super) fn new(address: IpAddr, advertised: IpAddr, random: Random) -> Desk {
         let link = |number: u64| Link {
             slot: number as u32,
             endpoint: EndpointId(number),
@@ -68,15 +71,21 @@ impl Desk {
         Desk {
             ends: [end(0), end(1)],
             turn: Turn::new(address),
-            identity: None,
+            identity: Identity::new(&certificates()[1]).unwrap(),
             random,
             start: Instant::now(),
             address,
+            advertised,
         }
     }
 
     /// Where the party of an endpoint is to send.
     pub(super) fn media(&self, side: usize) -> SocketAddr {
+        SocketAddr::new(self.advertised, self.ends[side].at.port())
+    }
+
+    /// Where our end of it is.
+    pub(super) fn socket(&self, side: usize) -> SocketAddr {
         self.ends[side].at
     }
 
@@ -175,7 +184,7 @@ impl Desk {
                 now_micros,
             },
             random: &self.random,
-            identity: self.identity.as_ref(),
+            identity: Some(&self.identity),
             local: self.address,
         };
         let end = &mut self.ends[side];

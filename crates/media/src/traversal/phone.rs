@@ -2,10 +2,11 @@
 //! do. It does not know what is between it and us.
 
 use core::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use fernamt_exchange::media::{
-    Ice, IceCandidate, IceCandidateKind, IceCredentials, Protection, Remote, SrtpKey, SrtpKeys,
+    Dtls, DtlsRole, Ice, IceCandidate, IceCandidateKind, IceCredentials, Protection, Remote, SrtpKey, SrtpKeys,
 };
 use fernamt_rtp::srtp::{Protector, Unprotector};
 use fernamt_rtp::{Kind as Datagram, classify};
@@ -18,7 +19,9 @@ use is::stun::{StunMessage, StunPacket};
 use is::{Candidate, IceAgent, IceAgentEvent, IceCreds, Protocol};
 
 use super::desk::{Desk, Sent, Turn, turn_now};
+use crate::dtls::{Agreement, Certificate, Clock, HandshakeDatagram, Identity, KeyAgreement};
 use crate::protection::master_key;
+use crate::socket::Channel;
 
 /// From packet to packet.
 pub(super) const PACKET_MICROS: u64 = 20_000;
@@ -39,13 +42,39 @@ pub(super) enum Kind {
     Ice,
     /// By connectivity checks through a relay, which is all it has.
     Relay,
+    /// As [`Kind::Plain`], with keys of a handshake (RFC 5763).
+    Handshake,
+    /// By connectivity checks, with keys of a handshake.
+    Browser,
 }
 
+/// Without handshakes, which say nothing of ways.
 pub(super) const KINDS: [Kind; 4] = [Kind::Plain, Kind::Secured, Kind::Ice, Kind::Relay];
+
+pub(super) const ALL_KINDS: [Kind; 6] = [
+    Kind::Plain,
+    Kind::Secured,
+    Kind::Ice,
+    Kind::Relay,
+    Kind::Handshake,
+    Kind::Browser,
+];
+
+impl Kind {
+    pub(super) fn has_checks(self) -> bool {
+        matches!(self, Kind::Ice | Kind::Relay | Kind::Browser)
+    }
+
+    pub(super) fn has_handshake(self) -> bool {
+        matches!(self, Kind::Handshake | Kind::Browser)
+    }
+}
 
 pub(super) struct Phone {
     pub(super) host: HostId,
     pub(super) socket: SocketAddr,
+    /// Until when it has said where it is and does nothing else.
+    pub(super) asleep_until_micros: u64,
     /// Whether it says nothing, not even silence.
     pub(super) is_muted: bool,
     /// When it has heard the other phone.
@@ -59,9 +88,11 @@ pub(super) struct Phone {
     ssrc: u32,
     sequence: u16,
     next_micros: u64,
-    desk: SocketAddr,
+    /// Where it sends to.
+    pub(super) desk: SocketAddr,
     start: Instant,
-    cipher: Option<(Protector, Unprotector)>,
+    cipher: Option<Cipher>,
+    agreement: Option<KeyAgreement>,
     checks: Option<IceAgent>,
     is_controlling: bool,
     /// The way that its checks have found, from and to.
@@ -90,6 +121,7 @@ impl Phone {
         let mut phone = Phone {
             host,
             socket: SocketAddr::new(address, 40_000),
+            asleep_until_micros: 0,
             is_muted: false,
             heard_micros: Vec::new(),
             heard_of_others: 0,
@@ -101,7 +133,14 @@ impl Phone {
             next_micros: 1_000 * random.below(20),
             desk: desk.media(side),
             start: desk.start(),
-            cipher: (kind == Kind::Secured).then(|| cipher(side)),
+            cipher: (kind == Kind::Secured).then(|| {
+                let SrtpKeys { ours, theirs } = keys(side);
+                Cipher::new(&SrtpKeys {
+                    ours: theirs,
+                    theirs: ours,
+                })
+            }),
+            agreement: None,
             checks: None,
             is_controlling,
             way: None,
@@ -123,12 +162,18 @@ impl Phone {
         self.begun_micros = now_micros;
         self.way = None;
         self.is_to_be_described = self.kind != Kind::Relay;
-        if matches!(self.kind, Kind::Ice | Kind::Relay) {
+        if self.kind.has_handshake() {
+            let (role, desk) = (self.role(), &certificates()[1]);
+            let identity = Identity::new(&certificates()[0]).unwrap();
+            self.cipher = None;
+            self.agreement = Some(KeyAgreement::new(&identity, &dtls(role, desk)));
+        }
+        if self.kind.has_checks() {
             let mut checks = IceAgent::new(self.words("phone"));
             checks.set_remote_credentials(self.words("desk"));
             checks.set_controlling(self.is_controlling);
             checks.add_remote_candidate(Candidate::host(self.desk, "udp").unwrap());
-            if self.kind == Kind::Ice {
+            if self.kind != Kind::Relay {
                 checks.add_local_candidate(Candidate::host(self.socket, "udp").unwrap());
             }
             self.checks = Some(checks);
@@ -150,6 +195,14 @@ impl Phone {
             relay.allocate(turn_now(now_micros));
             self.relay = Some(relay);
             self.relayed = None;
+        }
+    }
+
+    /// Who offers waits for the hello (RFC 5763 section 5), unless it may not be reached by one.
+    fn role(&self) -> DtlsRole {
+        match self.is_controlling && self.kind.has_checks() {
+            true => DtlsRole::Server,
+            false => DtlsRole::Client,
         }
     }
 
@@ -204,6 +257,13 @@ impl Phone {
         });
         let protection = match self.kind {
             Kind::Secured => Protection::Sdes(keys(self.side)),
+            Kind::Handshake | Kind::Browser => {
+                let role = match self.role() {
+                    DtlsRole::Client => DtlsRole::Server,
+                    DtlsRole::Server => DtlsRole::Client,
+                };
+                Protection::Dtls(dtls(role, &certificates()[0]))
+            }
             _ => Protection::None,
         };
         Remote {
@@ -218,6 +278,9 @@ impl Phone {
 
     /// A datagram arrives.
     pub(super) fn arrive(&mut self, from: SocketAddr, bytes: &[u8], now_micros: u64) -> Sent {
+        if now_micros < self.asleep_until_micros {
+            return Sent::new();
+        }
         match &mut self.relay {
             Some(relay) => {
                 let source = from;
@@ -225,14 +288,15 @@ impl Phone {
                 self.drain_relay(now_micros)
             }
             None => {
-                self.hear(from, self.socket, bytes, now_micros);
-                self.drain(now_micros)
+                let mut sent = self.hear(from, self.socket, bytes, now_micros);
+                sent.extend(self.drain(now_micros));
+                sent
             }
         }
     }
 
     /// Hears what has come to an address of it.
-    fn hear(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8], now_micros: u64) {
+    fn hear(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8], now_micros: u64) -> Sent {
         match (classify(bytes), &mut self.checks) {
             (Datagram::Stun, Some(checks)) => {
                 let packet = StunPacket {
@@ -244,14 +308,57 @@ impl Phone {
                 checks.handle_packet(self.start + Duration::from_micros(now_micros), packet);
             }
             (Datagram::Rtp, _) => self.listen(bytes, now_micros),
+            (Datagram::Dtls, _) => return self.shake_hands(from, Some(bytes), now_micros),
             _ => {}
         }
+        Sent::new()
+    }
+
+    /// Goes on with the handshake, when there is one, and begins it, when there is a way.
+    fn shake_hands(&mut self, from: SocketAddr, bytes: Option<&[u8]>, now_micros: u64) -> Sent {
+        let mut sent = Sent::new();
+        let Some(agreement) = &mut self.agreement else {
+            return sent;
+        };
+        let clock = Clock {
+            start: self.start,
+            now_micros,
+        };
+        let socket = self.socket;
+        let mut send = |_: Channel, to: SocketAddr, bytes: &[u8]| {
+            sent.push((socket, to, bytes.to_vec()));
+        };
+        let agreed = match bytes {
+            Some(datagram) => {
+                let arrival = HandshakeDatagram {
+                    channel: Channel::Rtp,
+                    datagram,
+                    from,
+                    is_one_party: true,
+                    is_negotiated: true,
+                };
+                agreement.handle(&arrival, clock, &mut send)
+            }
+            None => agreement.on_time(clock, &mut send),
+        };
+        let way = self.way.map(|(_, to)| to);
+        let way = way.or(self.checks.is_none().then_some(self.desk));
+        let begun = way.and_then(|to| agreement.begin(Channel::Rtp, to, clock, &mut send));
+        for agreed in [agreed, begun].into_iter().flatten() {
+            if let Agreement::Keys(_, _, keys) = agreed {
+                self.cipher = Some(Cipher::new(&keys));
+            }
+        }
+        sent
     }
 
     fn listen(&mut self, bytes: &[u8], now_micros: u64) {
+        if self.has_no_keys() {
+            return;
+        }
         let mut room = bytes.to_vec();
-        if let Some((_, unprotector)) = &mut self.cipher {
-            let Ok(length) = unprotector.unprotect_rtp(&mut room) else {
+        if let Some(cipher) = &mut self.cipher {
+            let Ok(length) = cipher.theirs.unprotect_rtp(&mut room) else {
                 return;
             };
             room.truncate(length);
@@ -264,6 +371,10 @@ impl Phone {
 
     /// Says what it has to say, and lets time pass.
     pub(super) fn work(&mut self, now_micros: u64) -> Sent {
+        if now_micros < self.asleep_until_micros {
+            self.next_micros = self.asleep_until_micros;
+            return Sent::new();
+        }
         let mut sent = self.look_after_relay(now_micros);
         if let Some(checks) = &mut self.checks {
             let now = self.start + Duration::from_micros(now_micros);
@@ -271,6 +382,7 @@ impl Phone {
                 checks.handle_timeout(now);
             }
         }
+        sent.extend(self.shake_hands(self.desk, None, now_micros));
         if now_micros >= self.next_micros {
             self.next_micros += PACKET_MICROS;
             sent.extend(self.speak(now_micros));
@@ -296,16 +408,21 @@ impl Phone {
         self.drain_relay(now_micros)
     }
 
+    /// Whether it waits for the end of a handshake.
+    fn has_no_keys(&self) -> bool {
+        self.agreement.is_some() && self.cipher.is_none()
+    }
+
     fn speak(&mut self, now_micros: u64) -> Sent {
-        if self.is_muted {
+        if self.is_muted || self.has_no_keys() {
             return Sent::new();
         }
         self.sequence = self.sequence.wrapping_add(1);
         let mut packet = voice_packet(self.voice, self.ssrc, self.sequence);
-        if let Some((protector, _)) = &mut self.cipher {
+        if let Some(cipher) = &mut self.cipher {
             let length = packet.len();
             packet.resize(length + 200, 0);
-            let length = protector.protect_rtp(&mut packet, length).unwrap();
+            let length = cipher.ours.protect_rtp(&mut packet, length).unwrap();
             packet.truncate(length);
         }
         let to = match (&self.checks, self.way) {
@@ -378,7 +495,7 @@ impl Phone {
         }
         for (peer, data) in came {
             let relayed = self.relayed.unwrap_or(self.socket);
-            self.hear(peer, relayed, &data, now_micros);
+            sent.extend(self.hear(peer, relayed, &data, now_micros));
             sent.extend(self.drain(now_micros));
         }
         sent
@@ -395,6 +512,7 @@ pub(super) fn voice_packet(voice: u8, ssrc: u32, sequence: u16) -> Vec<u8> {
     packet
 }
 
+/// Keys of the description, ours first.
 fn keys(side: usize) -> SrtpKeys {
     let key = |fill: u8| SrtpKey {
         suite: CryptoSuite::AesCm128HmacSha1_80,
@@ -407,10 +525,41 @@ fn keys(side: usize) -> SrtpKeys {
     }
 }
 
-fn cipher(side: usize) -> (Protector, Unprotector) {
-    let keys = keys(side);
-    (
-        Protector::new(&master_key(&keys.theirs).unwrap()),
-        Unprotector::new(&master_key(&keys.ours).unwrap()),
-    )
+/// What a phone protects with, and what it is protected with.
+struct Cipher {
+    ours: Protector,
+    theirs: Unprotector,
+}
+
+impl Cipher {
+    /// With the keys as the phone sees them.
+    fn new(keys: &SrtpKeys) -> Cipher {
+        Cipher {
+            ours: Protector::new(&master_key(&keys.ours).unwrap()),
+            theirs: Unprotector::new(&master_key(&keys.theirs).unwrap()),
+        }
+    }
+}
+
+fn dtls(role: DtlsRole, expected: &Certificate) -> Dtls {
+    Dtls {
+        role,
+        fingerprints: vec![expected.fingerprint()],
+        established: None,
+    }
+}
+
+/// The certificate of all phones, and ours.
+pub(super) fn certificates() -> &'static [Certificate; 2] {
+    static CERTIFICATES: OnceLock<[Certificate; 2]> = OnceLock::new();
+    CERTIFICATES.get_or_init(|| {
+        ["phone", "desk"].map(|name| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+            Certificate {
+                certificate: parameters.self_signed(&key).unwrap().der().to_vec(),
+                private_key: key.serialize_der(),
+            }
+        })
+    })
 }

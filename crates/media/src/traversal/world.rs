@@ -36,6 +36,8 @@ pub(super) enum Place {
     Open,
     /// The same, by IPv6.
     OpenV6,
+    /// Beside us, behind the router that forwards our ports.
+    Office,
     /// Behind a router.
     Behind(Behaviour),
     /// Behind two in a row: that of the provider, and that at home.
@@ -54,6 +56,7 @@ impl fmt::Debug for Place {
         match self {
             Place::Open => formatter.write_str("open"),
             Place::OpenV6 => formatter.write_str("open, IPv6"),
+            Place::Office => formatter.write_str("office"),
             Place::Behind(one) => formatter.write_str(name(one)),
             Place::BehindTwo(outer, inner) => {
                 write!(formatter, "{} behind {}", name(inner), name(outer))
@@ -70,6 +73,8 @@ pub(super) struct Plan {
     pub(super) phones: [(Kind, Place); 2],
     /// Which of the phones lead their checks.
     pub(super) leading: [bool; 2],
+    /// The router that forwards our ports, when there is one.
+    pub(super) office: Option<Behaviour>,
 }
 
 impl Plan {
@@ -80,6 +85,7 @@ impl Plan {
             faults: Faults::default(),
             phones,
             leading: [seed % 2 == 0, seed % 4 < 2],
+            office: None,
         }
     }
 }
@@ -89,6 +95,8 @@ pub(super) struct World {
     pub(super) now_micros: u64,
     pub(super) desk: Desk,
     pub(super) phones: [Phone; 2],
+    /// What else arrives where the first phone sends to: from whom, and what.
+    pub(super) flood: Option<Flood>,
     /// A neighbour of the first phone, when there is one.
     pub(super) stranger: Option<Stranger>,
     realms: Realms,
@@ -98,6 +106,12 @@ pub(super) struct World {
     sent: u64,
     chance: Random,
 }
+
+/// The next datagram of a flood.
+pub(super) type Flood = Box<dyn FnMut() -> (SocketAddr, Vec<u8>)>;
+
+/// Datagrams of a flood in a second.
+const FLOOD_PER_SECOND: u64 = 10_000;
 
 /// Somebody who sends voice to where the first phone does, from behind the same router.
 pub(super) struct Stranger {
@@ -117,9 +131,23 @@ impl World {
             false => IpAddr::from([192, 0, 2, last]),
         };
         let mut realms = Realms::default();
-        let desk_host = realms.add_host(Realm::Internet, public(1));
+        let (office, address) = match plan.office {
+            None => (Realm::Internet, public(1)),
+            Some(behaviour) => {
+                let router = Nat::new(behaviour, public(1), 0);
+                (realms.add_router(Realm::Internet, router), [10, 1, 0, 1].into())
+            }
+        };
+        let desk_host = realms.add_host(office, address);
         let mut numbers = Random::new(plan.seed, 1);
-        let desk = Desk::new(public(1), crate::random::Random::known(move || numbers.below(u64::MAX)));
+        let numbers = crate::random::Random::known(move || numbers.below(u64::MAX));
+        let desk = Desk::new(address, public(1), numbers);
+        if let Some(router) = realms.router(office) {
+            for side in [0, 1] {
+                let socket = desk.socket(side);
+                router.forward(socket.port(), socket);
+            }
+        }
         let mut homes = [Realm::Internet; 2];
         let phones = [0, 1].map(|side| {
             let (kind, place) = plan.phones[side];
@@ -131,6 +159,7 @@ impl World {
             let seed = 1_000_000 + side as u64;
             let (realm, address) = match place {
                 Place::Open | Place::OpenV6 => (Realm::Internet, public(50 + side as u8)),
+                Place::Office => (office, [10, 1, 0, 50 + side as u8].into()),
                 Place::Behind(behaviour) => {
                     let home = router(&mut realms, Realm::Internet, behaviour, outside, seed);
                     (home, [192, 168, 1, 10].into())
@@ -151,6 +180,7 @@ impl World {
             now_micros: 0,
             desk,
             phones,
+            flood: None,
             stranger: None,
             realms,
             homes,
@@ -237,6 +267,7 @@ impl World {
             let (arrival, bytes) = entry.remove();
             self.deliver(arrival, &bytes);
         }
+        self.let_flood_come();
         let sent = self.desk.on_time(self.now_micros);
         self.send(self.desk_host, sent);
         for side in [0, 1] {
@@ -252,8 +283,20 @@ impl World {
         self.let_stranger_speak();
     }
 
+    fn let_flood_come(&mut self) {
+        let to = self.desk.socket(0);
+        for _ in 0..FLOOD_PER_SECOND * STEP_MICROS / 1_000_000 {
+            let Some(flood) = &mut self.flood else {
+                return;
+            };
+            let (from, bytes) = flood();
+            let sent = self.desk.arrive(from, to, &bytes, self.now_micros);
+            self.send(self.desk_host, sent);
+        }
+    }
+
     fn let_stranger_speak(&mut self) {
-        let target = self.desk.media(0);
+        let target = self.phones[0].desk;
         let Some(stranger) = &mut self.stranger else {
             return;
         };
