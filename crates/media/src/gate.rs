@@ -29,14 +29,15 @@
 //! forges its address cannot do it with every packet.
 //!
 //! Where packets are protected ([`Gate::may_try`], [`Gate::authenticated`]), the latch learns from
-//! authentic packets only, so that it may learn from any source; others than the known ones may only
-//! try a few packets a second. Where connectivity checks find the way, their [`Paths`] take the
-//! latch's place.
+//! authentic packets only, so that it may learn from any source. Where connectivity checks find the way,
+//! their [`Paths`] take the latch's place. Either way the party is a stranger until it is found, and
+//! what others send meanwhile must not keep it out: see [`strangers`].
 
 mod latch;
 mod paths;
 mod rate;
 mod sources;
+mod strangers;
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -47,11 +48,13 @@ use latch::{Latch, RtcpLatch};
 pub(crate) use paths::Paths;
 use rate::Rate;
 use sources::Sources;
+pub(crate) use strangers::Work;
+use strangers::{Strangers, Trust};
 
 use crate::socket::Channel;
 
-/// Packets in a second that are tried for their authenticity from sources that are not the known one:
-/// enough for a party that has moved, too few to keep the machine busy.
+/// Protected packets, and datagrams of handshakes, that are looked at in a second from one source that
+/// is not known to be the party: enough for a party that has moved, too few to keep the machine busy.
 pub(crate) const STRANGE_PACKETS_PER_SECOND: u32 = 100;
 
 /// What became of a packet at the gate.
@@ -75,8 +78,9 @@ pub(crate) struct Gate {
     latch: Latch,
     rtcp_latch: RtcpLatch,
     rate: Rate,
-    strange_rate: Rate,
     sources: Sources,
+    /// Where there are none there is nothing to count.
+    strangers: Option<Box<Strangers>>,
     /// What connectivity checks have found; instead of the latch.
     paths: Option<Box<Paths>>,
     /// The streams of others arrive here, too (RFC 8843): whether a packet is wanted is asked later.
@@ -103,8 +107,8 @@ impl Gate {
             latch: Latch::open(None, now_micros),
             rtcp_latch: RtcpLatch::default(),
             rate: Rate::new(packets_per_second),
-            strange_rate: Rate::new(STRANGE_PACKETS_PER_SECOND),
             sources: Sources::default(),
+            strangers: None,
             paths: None,
             carries: false,
             datagrams: 0,
@@ -217,10 +221,32 @@ impl Gate {
                 None => return false,
             },
         };
-        match same(known, from) {
-            true => self.rate.allows(now_micros),
-            false => self.strange_rate.allows(now_micros),
+        if same(known, from) {
+            return self.rate.allows(now_micros);
         }
+        let trust = match known.ip() == from.ip() || self.is_vouched(from.ip()) {
+            true => Trust::Host,
+            false => Trust::Nobody,
+        };
+        self.allow_stranger(Work::Packet, trust, from, now_micros)
+    }
+
+    /// Whether signalling says that the party may be on this host.
+    fn is_vouched(&self, host: IpAddr) -> bool {
+        let negotiated = &self.negotiated;
+        host == negotiated.signalling || host == negotiated.rtp.ip()
+    }
+
+    #[cold]
+    fn allow_stranger(
+        &mut self,
+        work: Work,
+        trust: Trust,
+        from: SocketAddr,
+        now_micros: u64,
+    ) -> bool {
+        let strangers = self.strangers.get_or_insert_default();
+        strangers.allow(work, trust, from, now_micros)
     }
 
     /// Takes note of an RTP packet that is authentic. The latch moves to where the party is now, when
@@ -273,14 +299,15 @@ impl Gate {
         has_asked: bool,
         now_micros: u64,
     ) -> bool {
-        let may_be_here = match (&self.paths, self.latch.address()) {
-            (Some(paths), _) => has_asked || paths.accept(channel, from),
-            (None, Some(latched)) => latched.ip() == from.ip() || self.is_negotiated(channel, from),
-            (None, None) => {
-                self.is_negotiated(channel, from) || from.ip() == self.negotiated.signalling
-            }
+        let trust = match (&self.paths, self.latch.address()) {
+            _ if self.is_negotiated(channel, from) => Trust::Exact,
+            (Some(_), _) if has_asked => Trust::Exact,
+            (None, Some(latched)) if same(latched, from) => Trust::Exact,
+            (None, Some(latched)) if latched.ip() == from.ip() => Trust::Host,
+            (None, None) if from.ip() == self.negotiated.signalling => Trust::Host,
+            _ => return false,
         };
-        may_be_here && self.strange_rate.allows(now_micros)
+        self.allow_stranger(Work::Handshake, trust, from, now_micros)
     }
 
     /// Whether this is exactly where the description says, or where checks have found the party.
@@ -386,21 +413,25 @@ impl Gate {
         Some(channel_of(self.is_multiplexed()))
     }
 
-    /// Whether one more connectivity check may be looked at; anybody can send them.
+    /// Whether one more connectivity check, or answer to one, may be looked at. That it may be one of
+    /// the party has been seen; `is_named` says whether candidates of it are on that host.
     pub(crate) fn may_check(
         &mut self,
         channel: Channel,
         from: SocketAddr,
+        work: Work,
+        is_named: bool,
         now_micros: u64,
     ) -> bool {
-        let is_known = self
-            .paths
-            .as_ref()
-            .is_some_and(|paths| paths.accept(channel, from));
-        match is_known {
-            true => self.rate.allows(now_micros),
-            false => self.strange_rate.allows(now_micros),
+        let paths = self.paths.as_ref();
+        if paths.is_some_and(|paths| paths.accept(channel, from)) {
+            return self.rate.allows(now_micros);
         }
+        let trust = match is_named || self.is_vouched(from.ip()) {
+            true => Trust::Host,
+            false => Trust::Nobody,
+        };
+        self.allow_stranger(work, trust, from, now_micros)
     }
 
     /// Whether RTP and RTCP share the RTP port (RFC 5761).

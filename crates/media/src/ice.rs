@@ -17,13 +17,14 @@ mod tests;
 use core::net::{IpAddr, SocketAddr};
 
 use fernamt_exchange::media::{Ice, IceCandidate, IceCandidateKind, IceCredentials};
-use fernamt_stun::message::{Class, Key, Message, Method, TransactionId};
+use fernamt_stun::message::{Key, TransactionId};
 
+pub(crate) use arrival::Glance;
 use consent::Consent;
 use message::Request;
 use pair::{Due, Pair, State};
 
-use crate::gate::{reachable, same};
+use crate::gate::{Work, reachable, same};
 use crate::random::Random;
 
 /// Pairs of one component at most; more candidates are passed over.
@@ -192,33 +193,30 @@ impl Agent {
             .any(|pair| pair.has_asked && same(pair.remote, from))
     }
 
+    /// Whether a candidate of the party is on this host, or an authentic check has come from it.
+    pub(crate) fn names(&self, host: IpAddr) -> bool {
+        self.pairs.iter().any(|pair| pair.remote.ip() == host)
+    }
+
     /// Whether looking for a way has lasted too long; true once.
     pub(crate) fn gives_up(&mut self, now_micros: u64) -> bool {
         let is_over = self.selected().is_none() && now_micros >= self.search_end_micros;
         is_over && !core::mem::replace(&mut self.has_given_up, true)
     }
 
-    /// Takes a STUN message.
-    pub(crate) fn handle(
+    /// Takes a message that has been glanced at.
+    pub(crate) fn take(
         &mut self,
-        datagram: &[u8],
+        glance: &Glance<'_>,
         from: SocketAddr,
         random: &Random,
         now_micros: u64,
         send: &mut Send<'_>,
     ) {
-        let Ok(message) = Message::parse(datagram) else {
-            return;
-        };
-        if message.method() != Method::BINDING {
-            return;
+        match glance.work {
+            Work::Answer => self.take_answer(&glance.message, from, now_micros),
+            _ => self.take_request(&glance.message, from, now_micros, send),
         }
-        match message.class() {
-            Class::Request => self.take_request(&message, from, now_micros, send),
-            Class::Success | Class::Error => self.take_answer(&message, from, now_micros),
-            Class::Indication => {}
-        }
-        self.choose(random, now_micros);
         self.on_time(random, now_micros, send);
     }
 
@@ -232,8 +230,31 @@ impl Agent {
         }
     }
 
+    /// Leaves the way in use when the party does not answer there any more and has answered elsewhere
+    /// since: it has moved, or its router has given it another port. Consent would end only after half a
+    /// minute, in which it would hear nothing. With the way go those that are no newer.
+    fn leave_dead_way(&mut self) {
+        let in_use = |pair: &&Pair| {
+            let selected = self.selected.as_ref();
+            selected.is_some_and(|selected| same(selected.remote, pair.remote))
+        };
+        let Some(used) = self.pairs.iter().find(in_use) else {
+            return;
+        };
+        let answered_micros = used.answered_micros;
+        let is_valid = |pair: &Pair| pair.state == State::Succeeded;
+        let is_newer = |pair: &Pair| pair.answered_micros > answered_micros;
+        let is_elsewhere = self.pairs.iter().any(|pair| is_valid(pair) && is_newer(pair));
+        if !used.is_doubtful() || !is_elsewhere {
+            return;
+        }
+        let older = self.pairs.iter_mut().filter(|pair| !is_newer(pair));
+        older.filter(|pair| is_valid(pair)).for_each(Pair::fail);
+    }
+
     /// Uses the best way there is.
     fn choose(&mut self, random: &Random, now_micros: u64) {
+        self.leave_dead_way();
         let valid = |pair: &&Pair| match (self.is_lite, self.remote_is_lite) {
             (true, true) => true,
             (true, false) => pair.is_nominated,
@@ -264,11 +285,13 @@ impl Agent {
     /// Sends what is due and ends what is over.
     pub(crate) fn on_time(&mut self, random: &Random, now_micros: u64, send: &mut Send<'_>) {
         self.end_consent(now_micros);
+        if !self.is_lite {
+            self.repeat_checks(now_micros, send);
+        }
+        self.choose(random, now_micros);
         if self.is_lite {
-            self.choose(random, now_micros);
             return;
         }
-        self.repeat_checks(now_micros, send);
         if let Some(selected) = &mut self.selected
             && selected.consent.take_question(now_micros, random.next())
         {

@@ -30,6 +30,8 @@ mod slots;
 mod socket;
 mod timers;
 mod translation;
+#[cfg(test)]
+mod traversal;
 mod wave;
 mod worker;
 

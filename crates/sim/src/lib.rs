@@ -10,6 +10,7 @@
 //! phone       model phones: well-behaved, sloppy, rude, gone
 //! world       virtual time, the network, the machine, and what is checked
 //! flood       more than the exchange can take
+//! nat         routers that translate addresses; the tests of the media plane call through them
 //! ```
 #![forbid(unsafe_code)]
 #![allow(
@@ -19,8 +20,9 @@
 )]
 
 pub mod flood;
+pub mod nat;
 mod phone;
-mod random;
+pub mod random;
 mod scenario;
 mod world;
 

@@ -13,7 +13,7 @@ use fernamt_stun::client::{self, Client, ClientSettings, Wish};
 use fernamt_stun::message::address::Family;
 use fernamt_stun::message::{Builder, ErrorCode, attribute};
 use fernamt_stun::{Class, Message, Method, Now, TransactionId};
-use world::{Faults, News, PERFECT, World};
+use world::{Faults, News, PERFECT, Packet, World};
 
 const PEER: &str = "192.0.2.200:9000";
 
@@ -147,6 +147,33 @@ fn a_forbidden_peer_is_refused_and_forgotten() {
     let refused = News::Refused(Wish::Permit(peer), 403);
     assert_eq!(world.news[anna].last(), Some(&refused));
     world.with(anna, |it, _| assert!(it.send(peer, b"x").is_err()));
+}
+
+/// The answer to the permission is lost, and what the peer sends arrives.
+#[test]
+fn what_a_peer_sends_shows_that_it_is_permitted() {
+    let mut world = World::new(8, PERFECT, false);
+    let anna = world.add("203.0.113.1:1000", "anna", "secret");
+    world.with(anna, |it, now| it.allocate(now));
+    world.run(2);
+    let target = world.relayed(anna);
+    world.with(anna, |it, now| it.permit(now, address(PEER)).unwrap());
+    world.with(anna, |it, _| assert!(it.send(address(PEER), b"x").is_err()));
+    // It has reached the server, and the way back is blocked.
+    world.blocks_answers = true;
+    world.run(1);
+    world.blocks_answers = false;
+    let source = address(PEER);
+    let bytes = b"hello".to_vec();
+    world.put(Packet {
+        source,
+        target,
+        bytes,
+    });
+    world.run_millis(450);
+    assert_eq!(world.data(anna), [(source, b"hello".to_vec())]);
+    assert_eq!(world.news[anna][1], News::Permitted(source));
+    world.with(anna, |it, _| assert!(it.send(source, b"x").is_ok()));
 }
 
 #[test]

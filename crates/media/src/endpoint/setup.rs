@@ -224,12 +224,16 @@ impl Endpoint {
         outside: &Outside<'_>,
         outbox: &mut Outbox<'_>,
     ) {
-        match classify(datagram) {
+        let is_taken = match classify(datagram) {
             Kind::Stun => self.take_in_check(channel, datagram, from, outside, outbox),
             Kind::Dtls => self.take_in_handshake(channel, datagram, from, outside, outbox),
-            _ => {}
+            _ => None,
+        };
+        // What is refused costs no more than the refusal.
+        match is_taken {
+            Some(()) => self.advance(outside, outbox),
+            None => self.packets_dropped += 1,
         }
-        self.advance(outside, outbox);
     }
 
     fn take_in_check(
@@ -239,23 +243,25 @@ impl Endpoint {
         from: SocketAddr,
         outside: &Outside<'_>,
         outbox: &mut Outbox<'_>,
-    ) {
-        let checks = self.setup.as_mut().and_then(|setup| setup.checks.as_mut());
-        let agent = match (channel, checks) {
-            (Channel::Rtp, Some(checks)) => Some(&mut checks.rtp),
-            (Channel::Rtcp, Some(checks)) => checks.rtcp.as_mut(),
-            (_, None) => None,
+    ) -> Option<()> {
+        let checks = self.setup.as_mut()?.checks.as_mut()?;
+        let agent = match channel {
+            Channel::Rtp => &mut checks.rtp,
+            Channel::Rtcp => checks.rtcp.as_mut()?,
         };
+        let gate = self.gate.as_mut()?;
         let now_micros = outside.clock.now_micros;
-        let gate = self.gate.as_mut();
-        let admitted = gate.is_some_and(|gate| gate.may_check(channel, from, now_micros));
-        match agent.filter(|_| admitted) {
-            Some(agent) => {
-                let mut send = |to, datagram: &[u8]| (outbox.send)(channel, to, datagram);
-                agent.handle(datagram, from, outside.random, now_micros, &mut send);
-            }
-            None => self.packets_dropped += 1,
+        let Some(glance) = agent.glance(datagram) else {
+            // Keepalives of the party lead to nothing either, nor do answers that come twice.
+            return gate.is_negotiated(channel, from).then_some(());
+        };
+        let is_named = agent.names(from.ip());
+        if !gate.may_check(channel, from, glance.work, is_named, now_micros) {
+            return None;
         }
+        let mut send = |to, datagram: &[u8]| (outbox.send)(channel, to, datagram);
+        agent.take(&glance, from, outside.random, now_micros, &mut send);
+        Some(())
     }
 
     fn take_in_handshake(
@@ -265,16 +271,11 @@ impl Endpoint {
         from: SocketAddr,
         outside: &Outside<'_>,
         outbox: &mut Outbox<'_>,
-    ) {
+    ) -> Option<()> {
         let now_micros = outside.clock.now_micros;
-        let setup = self.setup.as_mut();
-        let (Some(setup), Some(gate)) = (setup, self.gate.as_mut()) else {
-            return;
-        };
-        let Some(agreement) = setup.agreement.as_mut() else {
-            self.packets_dropped += 1;
-            return;
-        };
+        let setup = self.setup.as_mut()?;
+        let gate = self.gate.as_mut()?;
+        let agreement = setup.agreement.as_mut()?;
         let agent = setup.checks.as_ref().and_then(|checks| match channel {
             Channel::Rtp => Some(&checks.rtp),
             Channel::Rtcp => checks.rtcp.as_ref(),
@@ -282,8 +283,7 @@ impl Endpoint {
         // A party begins as soon as its own check is answered, which ours may not be yet.
         let has_asked = agent.is_some_and(|agent| agent.was_asked_from(from));
         if !gate.may_shake_hands(channel, from, has_asked, now_micros) {
-            self.packets_dropped += 1;
-            return;
+            return None;
         }
         let is_negotiated = gate.is_negotiated(channel, from);
         let arrival = HandshakeDatagram {
@@ -295,6 +295,7 @@ impl Endpoint {
         };
         let agreed = agreement.handle(&arrival, outside.clock, outbox.send);
         self.agreed(agreed, now_micros, outbox);
+        Some(())
     }
 
     /// Does what is due. Called after everything that may have changed something, and with time.

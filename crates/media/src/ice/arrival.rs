@@ -5,13 +5,39 @@ use core::net::SocketAddr;
 
 use fernamt_exchange::media::IceCandidateKind;
 
-use fernamt_stun::message::{Class, ErrorCode, Integrity, Message};
+use fernamt_stun::message::{Class, ErrorCode, Integrity, Message, Method};
 
 use super::pair::State;
 use super::{Agent, Send, message};
-use crate::gate::same;
+use crate::gate::{Work, same};
+
+/// A message that may be one of the party, as far as can be seen without a proof.
+#[derive(Debug)]
+pub(crate) struct Glance<'a> {
+    pub(super) message: Message<'a>,
+    /// What there is to be proved.
+    pub(crate) work: Work,
+}
 
 impl Agent {
+    /// Looks at a datagram as far as that costs nothing; `None`: it leads to nothing. Strangers know
+    /// neither the user name nor the names of our transactions, which are random.
+    pub(crate) fn glance<'a>(&self, datagram: &'a [u8]) -> Option<Glance<'a>> {
+        let message = Message::parse(datagram).ok()?;
+        let work = match message.class() {
+            _ if message.method() != Method::BINDING => return None,
+            Class::Request if self.is_for_us(&message) => Work::Check,
+            Class::Success | Class::Error if self.asks(&message) => Work::Answer,
+            _ => return None,
+        };
+        Some(Glance { message, work })
+    }
+
+    fn asks(&self, answer: &Message<'_>) -> bool {
+        let transaction = answer.transaction();
+        self.pairs.iter().any(|pair| pair.asks(transaction))
+    }
+
     /// Answers a check of the party (RFC 8445 section 7.3). Without its right to ask there is no answer
     /// at all: nothing that is not authentic has a consequence.
     pub(super) fn take_request(
@@ -21,9 +47,6 @@ impl Agent {
         now_micros: u64,
         send: &mut Send<'_>,
     ) {
-        if !self.is_for_us(request) {
-            return;
-        }
         let (Some(integrity), Some(priority)) = (
             request.verify(&self.local.key),
             request.number(message::PRIORITY),
@@ -44,7 +67,7 @@ impl Agent {
         let Some(pair) = self.add_pair(from, kind, priority) else {
             return;
         };
-        pair.has_asked = true;
+        let is_new = !core::mem::replace(&mut pair.has_asked, true);
         if request.has(message::USE_CANDIDATE) && !is_controlling {
             pair.is_nominated = true;
         }
@@ -56,6 +79,10 @@ impl Agent {
         }
         message::write_success(request, from, integrity, &self.local.key, &mut self.room);
         send(from, &self.room);
+        if is_new && let Some(selected) = &mut self.selected {
+            // Perhaps it is not there any more where it was.
+            selected.consent.doubt(now_micros);
+        }
     }
 
     /// Whether the user name is ours and the party's.
@@ -112,7 +139,7 @@ impl Agent {
             return;
         }
         if answer.class() == Class::Success {
-            pair.is_nominated |= pair.succeed();
+            pair.is_nominated |= pair.succeed(now_micros);
             self.renew_consent(from, now_micros);
             return;
         }

@@ -33,6 +33,11 @@ impl Consent {
         now_micros >= self.answered_micros + EXPIRY_MICROS
     }
 
+    /// Has it asked for at once.
+    pub(super) fn doubt(&mut self, now_micros: u64) {
+        self.ask_micros = now_micros;
+    }
+
     /// Whether it is time to ask; the next time is then later.
     pub(super) fn take_question(&mut self, now_micros: u64, random: u64) -> bool {
         let is_due = now_micros >= self.ask_micros;

@@ -16,6 +16,9 @@ const MAX_SENT: u8 = 7;
 /// How long is waited for an answer to the last one, in multiples of the first time (`Rm`).
 const LAST_WAIT: u64 = 16;
 
+/// How often a check has to be sent without an answer before there is doubt whether anybody is there.
+const DOUBTFUL_SENT: u8 = 3;
+
 /// A pair.
 #[derive(Clone, Debug)]
 pub(super) struct Pair {
@@ -30,6 +33,8 @@ pub(super) struct Pair {
     pub(super) is_nominated: bool,
     /// The party has sent an authentic check from here, so that it is on its way if not yet found.
     pub(super) has_asked: bool,
+    /// When it has answered a check last.
+    pub(super) answered_micros: Option<u64>,
     check: Option<Check>,
 }
 
@@ -74,6 +79,7 @@ impl Pair {
             is_triggered: false,
             is_nominated: false,
             has_asked: false,
+            answered_micros: None,
             check: None,
         }
     }
@@ -142,9 +148,15 @@ impl Pair {
             .is_some_and(|check| check.transaction == transaction)
     }
 
+    /// Whether what was asked last has not been answered for so long that nobody may be there.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.check.is_some_and(|check| check.sent >= DOUBTFUL_SENT)
+    }
+
     /// Takes the answer to the check: whether that nominated the pair.
-    pub(super) fn succeed(&mut self) -> bool {
+    pub(super) fn succeed(&mut self, now_micros: u64) -> bool {
         self.state = State::Succeeded;
+        self.answered_micros = Some(now_micros);
         self.check.take().is_some_and(|check| check.nominates)
     }
 

@@ -146,7 +146,10 @@ impl World {
         let mut out = Vec::new();
         let mut send = |to, datagram: &[u8]| out.push((to, datagram.to_vec()));
         let (random, now_micros) = (&self.random, self.now_micros);
-        self.ours.handle(bytes, from, random, now_micros, &mut send);
+        let Some(glance) = self.ours.glance(bytes) else {
+            return;
+        };
+        self.ours.take(&glance, from, random, now_micros, &mut send);
         self.send_ours(out);
     }
 

@@ -374,9 +374,18 @@ impl Client {
         }
     }
 
-    /// What comes from a peer that we have let send.
+    /// What comes from a peer that we have let send. It shows that the permission is there, be its
+    /// answer lost.
     fn take_data(&mut self, peer: SocketAddr, data: &[u8]) {
-        if !self.peers.iter().any(|held| held.address.ip() == peer.ip()) {
+        let is_same_host = |held: &&mut Peer| held.address.ip() == peer.ip();
+        let mut is_known = false;
+        for held in self.peers.iter_mut().filter(is_same_host) {
+            is_known = true;
+            if !core::mem::replace(&mut held.is_permitted, true) {
+                self.queue.push_back(Queued::Permitted(held.address));
+            }
+        }
+        if !is_known {
             return;
         }
         let start = self.bytes.len();

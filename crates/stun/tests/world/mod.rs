@@ -65,6 +65,8 @@ pub(crate) struct World {
     pub(crate) at_peers: Vec<Packet>,
     is_stream: bool,
     framers: Vec<[Framer; 2]>,
+    /// Whether what the server sends is lost.
+    pub(crate) blocks_answers: bool,
 }
 
 impl World {
@@ -88,6 +90,7 @@ impl World {
             at_peers: Vec::new(),
             is_stream,
             framers: Vec::new(),
+            blocks_answers: false,
         }
     }
 
@@ -114,6 +117,9 @@ impl World {
     }
 
     pub(crate) fn put(&mut self, packet: Packet) {
+        if self.blocks_answers && packet.source == address(SERVER) {
+            return;
+        }
         let ends = [packet.source, packet.target];
         let is_stream = self.is_stream && ends.contains(&address(SERVER));
         let mut roll = || self.chance.next_u32() % 100;
@@ -263,7 +269,11 @@ impl World {
     }
 
     pub(crate) fn run(&mut self, seconds: u64) {
-        let end = self.now.micros + seconds * SECOND;
+        self.run_millis(1_000 * seconds);
+    }
+
+    pub(crate) fn run_millis(&mut self, millis: u64) {
+        let end = self.now.micros + millis * 1_000;
         loop {
             let packet = self.wire.first_key_value().map(|((at, _), _)| *at);
             let server = self.server.deadline();

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use fernamt_stun::message::{Builder, ErrorCode, Integrity, attribute};
+use fernamt_stun::message::{Builder, Class, ErrorCode, Integrity, Message, Method, attribute};
 use proptest::prelude::*;
 
 use super::*;
