@@ -137,6 +137,9 @@ impl Call {
     /// After a restart the endpoints are open again: media flow as before.
     pub(super) fn resume_media(&mut self, stack: &mut Stack) {
         if self.partner_of(0).is_some() {
+            if self.bridge.is_direct() {
+                self.agree_directly_again();
+            }
             self.connect(stack);
         } else {
             self.bridge.connect_caller(stack);

@@ -60,6 +60,8 @@ impl From<FirstBridge> for Bridge {
                 .map(|(leg, ends)| ends.into_ends(leg))
                 .collect(),
             closing: first.closing,
+            between: None,
+            direct_offer: None,
         }
     }
 }

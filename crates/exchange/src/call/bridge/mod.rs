@@ -3,9 +3,11 @@
 //! packet.
 
 mod connect;
+mod direct;
 mod ends;
 mod first_version;
 mod make;
+mod reach;
 mod read;
 mod settle;
 mod trickle;
@@ -24,10 +26,13 @@ use crate::leg::CallSlot;
 use crate::media::{self, EndpointId, Rollovers, SrtpKeys};
 use crate::stack::Stack;
 use ends::{End, Ends};
+use words::Cover;
 
+pub(super) use direct::names_keys;
 pub(super) use first_version::FirstBridge;
+pub(super) use reach::{Prospect, Reach};
 pub(super) use trickle::TRICKLE_FRAGMENT;
-pub(super) use words::{Reach, cipher_in_words, in_words, kind_in_words};
+pub(super) use words::{cipher_in_words, in_words, kind_in_words};
 
 /// A side of the call. Every called leg has endpoints of its own, so that no two phones are given
 /// the same keys; when one has answered there is one called side.
@@ -48,6 +53,12 @@ pub(super) struct Bridge {
     callee: Vec<Ends>,
     /// Endpoints that are to be closed and have not reported it.
     closing: Vec<(EndpointId, Side)>,
+    /// What protects each of the streams between the phones; after a restart it is found out anew.
+    #[serde(skip)]
+    between: Option<Vec<Cover>>,
+    /// What was last offered between the phones.
+    #[serde(skip)]
+    direct_offer: Option<Prospect>,
 }
 
 /// A description that cannot be carried to the other side.
@@ -59,6 +70,9 @@ pub(super) enum CannotCarry {
     NothingToRelay,
     /// None of its sections is protected in a way that both it and we want.
     Transport(TransportError),
+    /// Between the phones its keys, or those of its answer, would leave a protected signalling path for
+    /// one that is not.
+    ExposesKeys,
 }
 
 impl Bridge {
@@ -68,17 +82,14 @@ impl Bridge {
             caller: Ends::new(flow, policy, stack),
             callee: Vec::new(),
             closing: Vec::new(),
+            between: None,
+            direct_offer: None,
         }
     }
 
     /// Whether the media flow between the phones and not through us.
     pub(super) fn is_direct(&self) -> bool {
         self.direct
-    }
-
-    /// From now on the media flow between the phones themselves.
-    pub(super) fn set_direct(&mut self) {
-        self.direct = true;
     }
 
     /// The side of a called leg; made when there is none yet.
@@ -128,6 +139,7 @@ impl Bridge {
             return;
         };
         let ends = self.callee.swap_remove(index);
+        self.between = None;
         self.close_ends(stack, ends.ends, side);
     }
 
@@ -187,6 +199,9 @@ impl Bridge {
     ) -> Result<bool, CannotCarry> {
         let parsed = SessionDescription::parse(description).map_err(|_| CannotCarry::Malformed)?;
         let wanted = self.wanted(stack, from, &parsed)?;
+        if self.would_expose_keys(description) {
+            return Err(CannotCarry::ExposesKeys);
+        }
         if self.direct {
             return Ok(true);
         }

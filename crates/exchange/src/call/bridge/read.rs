@@ -9,11 +9,12 @@ use fernamt_sdp::{
     TransportError,
 };
 
+use super::direct::check_direct;
 use super::ends::Talk;
-use super::make::answer_policy;
+use super::make::transport_answer;
 use super::settle::{Both, settle};
 use super::{Bridge, CannotCarry, Side};
-use crate::encryption::{Demand, Policy};
+use crate::encryption::Demand;
 use crate::media::{Format, Remote};
 use crate::stack::Stack;
 
@@ -82,12 +83,14 @@ impl Bridge {
                 let Some(theirs) = TransportDescription::of(parsed, section) else {
                     return Ok(false);
                 };
-                let policy = match self.direct {
+                match self.direct {
                     // Between the phones anything goes that the policy allows.
-                    true => return check_direct(ends.policy, &theirs).map(|()| true),
-                    false => answer_policy(&stack.config, ends.policy, &theirs),
-                };
-                theirs.answer(&policy).map(|_| true)
+                    true => check_direct(ends.policy, &theirs)?,
+                    false => {
+                        transport_answer(&stack.config, ends.policy, &theirs)?;
+                    }
+                }
+                Ok(true)
             }
         }
     }
@@ -140,14 +143,13 @@ impl Bridge {
         let Ok(parsed) = SessionDescription::parse(description) else {
             return Ok(());
         };
-        let direct = self.direct;
+        if self.direct {
+            return self.check_direct_answer(from, &parsed);
+        }
         let silence = stack.config.media_silence;
         let Some(ends) = self.ends_mut(from) else {
             return Ok(());
         };
-        if direct {
-            return check_direct_answer(ends.policy, &parsed);
-        }
         let (policy, signalling) = (ends.policy, ends.signalling);
         let written = ends.offer.clone();
         let offer = written
@@ -240,37 +242,6 @@ fn muted(talk: &Talk) -> Talk {
     muted.remote.silence = None;
     muted.usable = false;
     muted
-}
-
-/// Whether a description that passes as it is may pass.
-fn check_direct(policy: Policy, theirs: &TransportDescription) -> Result<(), TransportError> {
-    let protected =
-        theirs.profile.is_secure() || !theirs.cryptos.is_empty() || theirs.has_strong_fingerprint();
-    match policy.demand {
-        Demand::Required if !protected => Err(TransportError::EncryptionRequired),
-        Demand::Never if theirs.profile.is_secure() => Err(TransportError::EncryptionForbidden),
-        _ => Ok(()),
-    }
-}
-
-fn check_direct_answer(
-    policy: Policy,
-    parsed: &SessionDescription<'_>,
-) -> Result<(), TransportError> {
-    for (section, media) in parsed.media().iter().enumerate() {
-        match format_of(media) {
-            Some(Format::Udptl) if policy.demand == Demand::Required => {
-                return Err(TransportError::EncryptionRequired);
-            }
-            Some(Format::Rtp) => {
-                if let Some(theirs) = TransportDescription::of(parsed, section) {
-                    check_direct(policy, &theirs)?;
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// Where a party is and what it accepts, without what its transport says of protection.

@@ -4,80 +4,38 @@
 use fernamt_sdp::CryptoSuite;
 use fernamt_sip::transport::Transport;
 
-use super::ends::Ends;
-use super::{Bridge, Side};
 use crate::media::{IceCandidateKind, Protection, Statistics};
 
-/// How far the media of a call are encrypted on their way between the two phones.
+/// What protects a stream, without its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::call) enum Reach {
-    /// On the legs of both.
-    BothLegs,
-    /// With the caller only.
-    CallerOnly,
-    /// With the called party only.
-    CalleeOnly,
-    /// Nowhere.
-    Nowhere,
+pub(super) enum Cover {
+    /// Nothing.
+    None,
+    /// Keys in the descriptions.
+    Sdes(CryptoSuite),
+    /// Keys from a handshake.
+    Dtls,
 }
 
-impl Bridge {
-    /// How the media of a side are protected, where that is known and was not told before.
-    pub(in crate::call) fn news_of_protection(&mut self, side: Side) -> Option<String> {
-        let ends = self.ends_mut(side)?;
-        let words = protection_in_words(ends)?;
-        if *ends.told == *words {
-            return None;
+impl From<&Protection> for Cover {
+    fn from(protection: &Protection) -> Cover {
+        match protection {
+            Protection::None => Cover::None,
+            Protection::Sdes(keys) => Cover::Sdes(keys.ours.suite),
+            Protection::Dtls(_) => Cover::Dtls,
         }
-        ends.told = words.as_str().into();
-        Some(words)
-    }
-
-    /// How far the media of the call are encrypted; `None` while it is not known of both sides.
-    pub(in crate::call) fn reach(&self) -> Option<Reach> {
-        let caller = is_encrypted(&self.caller)?;
-        let callee = is_encrypted(self.callee.first()?)?;
-        Some(match (caller, callee) {
-            (true, true) => Reach::BothLegs,
-            (true, false) => Reach::CallerOnly,
-            (false, true) => Reach::CalleeOnly,
-            (false, false) => Reach::Nowhere,
-        })
-    }
-
-    /// Whether the media with the caller are encrypted, as far as its offer can be answered.
-    pub(in crate::call) fn caller_is_encrypted(&self) -> bool {
-        let ends = self.caller.ends.iter().flatten();
-        let mut talks = ends
-            .filter_map(|end| end.newest())
-            .filter(|talk| talk.usable);
-        talks.any(|talk| {
-            let theirs = talk.theirs.as_ref();
-            theirs.is_some_and(|theirs| theirs.profile.is_secure() || theirs.is_opportunistic())
-        })
     }
 }
 
-/// Whether every stream of a side is encrypted; `None` while nothing is agreed.
-fn is_encrypted(ends: &Ends) -> Option<bool> {
-    let mut streams = streams(ends).peekable();
-    streams.peek()?;
-    Some(streams.all(|protection| *protection != Protection::None))
-}
-
-fn streams(ends: &Ends) -> impl Iterator<Item = &Protection> {
-    let talks = ends.ends.iter().flatten();
-    let talks = talks.filter_map(|end| end.agreed.as_ref());
-    talks
-        .filter(|talk| talk.usable)
-        .map(|talk| &talk.remote.protection)
-}
-
-fn protection_in_words(ends: &Ends) -> Option<String> {
-    let signalling = ends.policy.signalling;
+/// How streams are protected whose descriptions have crossed these signalling paths; `None`: there
+/// is no stream.
+pub(super) fn covers_in_words(
+    covers: impl Iterator<Item = Cover>,
+    paths: &[Transport],
+) -> Option<String> {
     let mut words: Vec<String> = Vec::with_capacity(1);
-    for protection in streams(ends) {
-        let one = one_in_words(protection, signalling);
+    for cover in covers {
+        let one = cover_in_words(cover, paths);
         if !words.contains(&one) {
             words.push(one);
         }
@@ -85,27 +43,38 @@ fn protection_in_words(ends: &Ends) -> Option<String> {
     (!words.is_empty()).then(|| words.join("; also "))
 }
 
-fn one_in_words(protection: &Protection, signalling: Transport) -> String {
-    let secure = signalling.is_secure();
-    match protection {
-        Protection::None => "not encrypted".to_owned(),
-        Protection::Sdes(keys) => {
-            let cipher = cipher_in_words(keys.ours.suite);
-            match secure {
-                true => format!("SRTP, {cipher}, keys from the description over {signalling}"),
-                false => format!(
-                    "SRTP, {cipher}, keys crossed an unencrypted signalling path ({signalling})"
-                ),
-            }
+fn cover_in_words(cover: Cover, paths: &[Transport]) -> String {
+    let (with, what, where_from) = match cover {
+        Cover::None => return "not encrypted".to_owned(),
+        Cover::Sdes(suite) => {
+            let cipher = format!("{}, ", cipher_in_words(suite));
+            (cipher, "keys", " from the description")
         }
-        Protection::Dtls(_) => match secure {
-            true => format!("SRTP, keys from a DTLS handshake, fingerprint over {signalling}"),
-            false => format!(
-                "SRTP, keys from a DTLS handshake, fingerprint crossed an unencrypted signalling \
-                 path ({signalling})"
-            ),
-        },
+        Cover::Dtls => {
+            let handshake = "keys from a DTLS handshake, ".to_owned();
+            (handshake, "fingerprint", "")
+        }
+    };
+    let open = listed(paths, |path| !path.is_secure());
+    match open.is_empty() {
+        true => {
+            let over = listed(paths, |_| true);
+            format!("SRTP, {with}{what}{where_from} over {over}")
+        }
+        false => format!("SRTP, {with}{what} crossed an unencrypted signalling path ({open})"),
     }
+}
+
+/// Those of the paths that are meant, each once.
+fn listed(paths: &[Transport], is_meant: impl Fn(Transport) -> bool) -> String {
+    let mut names: Vec<String> = Vec::with_capacity(2);
+    for path in paths.iter().filter(|path| is_meant(**path)) {
+        let name = path.to_string();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(" and ")
 }
 
 /// What a suite encrypts with.

@@ -145,6 +145,11 @@ impl SipLeg {
         self.answered
     }
 
+    /// What we last told the peer about our media.
+    pub(crate) fn described(&self) -> Option<&[u8]> {
+        self.described.as_deref()
+    }
+
     /// Transport and address of the peer, for people.
     pub(crate) fn peer_text(&self) -> String {
         self.flow.to_string()
@@ -169,7 +174,7 @@ impl SipLeg {
             } => {
                 self.reject(cx, &rejection, retry_after, warning.as_ref());
             }
-            LegCommand::ShowEncryption(words) => self.encryption = Some(words),
+            LegCommand::ShowEncryption(words) => self.encryption = words,
             LegCommand::Offer { description } => self.offer_in_dialog(cx, description),
             LegCommand::AcceptOffer { description } => self.accept_offer(cx, description),
             LegCommand::RefuseOffer { status, warning } => {
