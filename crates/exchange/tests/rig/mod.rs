@@ -321,6 +321,8 @@ pub(crate) struct Phone {
     pub(crate) connection: Option<u64>,
     /// Behind the contact of a REGISTER.
     pub(crate) contact_params: &'static str,
+    /// A router on the way that changes what the phone says.
+    pub(crate) router: Option<fn(&str) -> String>,
     cseq: u32,
     calls: u32,
 }
@@ -347,6 +349,7 @@ impl Phone {
             transport: Transport::Udp,
             connection: None,
             contact_params: "",
+            router: None,
             cseq: 0,
             calls: 0,
         }
@@ -362,6 +365,8 @@ impl Phone {
     }
 
     pub(crate) fn send(&self, rig: &mut Rig, text: &str) {
+        let changed = self.router.map(|router| router(text));
+        let text = changed.as_deref().unwrap_or(text);
         rig.input(Input::Message {
             flow: self.flow(),
             bytes: text.as_bytes(),

@@ -155,4 +155,10 @@ fn join(remote: &mut Remote, other: &Remote) {
     remote.payload_types.extend_from_slice(&other.payload_types);
     remote.payload_types.sort_unstable();
     remote.payload_types.dedup();
+    for clock in &other.clock_rates {
+        let mut known = remote.clock_rates.iter();
+        if !known.any(|known| known.payload_type == clock.payload_type) {
+            remote.clock_rates.push(*clock);
+        }
+    }
 }

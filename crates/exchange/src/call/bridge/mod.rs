@@ -11,6 +11,7 @@ mod reach;
 mod read;
 mod settle;
 mod trickle;
+mod way;
 mod words;
 mod write;
 
@@ -32,7 +33,7 @@ pub(super) use direct::names_keys;
 pub(super) use first_version::FirstBridge;
 pub(super) use reach::{Prospect, Reach};
 pub(super) use trickle::TRICKLE_FRAGMENT;
-pub(super) use words::{cipher_in_words, in_words, kind_in_words};
+pub(super) use words::{cipher_in_words, in_words};
 
 /// A side of the call. Every called leg has endpoints of its own, so that no two phones are given
 /// the same keys; when one has answered there is one called side.

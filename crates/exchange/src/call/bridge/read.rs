@@ -15,7 +15,7 @@ use super::make::transport_answer;
 use super::settle::{Both, settle};
 use super::{Bridge, CannotCarry, Side};
 use crate::encryption::Demand;
-use crate::media::{Format, Remote};
+use crate::media::{ClockRate, Format, Remote};
 use crate::stack::Stack;
 
 /// What the datagrams of a section are; `None`: it is not relayed.
@@ -196,6 +196,19 @@ impl Bridge {
         outcome.or(if usable { Ok(()) } else { outcome })
     }
 
+    /// After a restart: what the party of a side was last told, with the clocks of what it may send.
+    pub(in crate::call) fn know_clock_rates(&mut self, side: Side, description: &[u8]) {
+        let Ok(parsed) = SessionDescription::parse(description) else {
+            return;
+        };
+        let ends = self.ends_mut(side).map(|ends| ends.ends.iter_mut());
+        for (end, media) in ends.into_iter().flatten().zip(parsed.media()) {
+            if let Some(talk) = end.as_mut().and_then(|end| end.proposed.as_mut()) {
+                talk.remote.clock_rates = clock_rates_of(media);
+            }
+        }
+    }
+
     /// The other side has refused: forgets what was proposed.
     pub(in crate::call) fn forget_proposals(&mut self) {
         for ends in self.all_mut() {
@@ -263,11 +276,24 @@ fn remote_of(media: &Media<'_>, signalling: IpAddr, silence: Option<Duration>) -
             .formats()
             .filter_map(|format| format.parse().ok())
             .collect(),
+        clock_rates: clock_rates_of(media),
         // A fax machine is silent while it listens.
         silence: silence.filter(|_| format == Format::Rtp),
         format,
         ..Remote::plain(rtp)
     })
+}
+
+/// The clocks of what a section names. Events are written with the time at which a key was pressed, and
+/// tell nothing of the network.
+pub(super) fn clock_rates_of(media: &Media<'_>) -> Vec<ClockRate> {
+    let codecs = media.codecs().filter(|codec| !codec.is_telephone_event());
+    codecs
+        .map(|codec| ClockRate {
+            payload_type: codec.payload_type,
+            hertz: codec.map.clock_rate,
+        })
+        .collect()
 }
 
 /// Where a party takes RTCP, unless it is agreed that it shares the port of RTP.

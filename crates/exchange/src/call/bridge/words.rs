@@ -1,10 +1,10 @@
-//! What people are told about the media of a call: how they are protected, how their way was found,
-//! and what went through. Never a key.
+//! What people are told about the media of a call: how they are protected, and what went through. Never
+//! a key.
 
 use fernamt_sdp::CryptoSuite;
 use fernamt_sip::transport::Transport;
 
-use crate::media::{IceCandidateKind, Protection, Statistics};
+use crate::media::{Protection, Statistics};
 
 /// What protects a stream, without its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,35 +89,96 @@ pub(in crate::call) const fn cipher_in_words(suite: CryptoSuite) -> &'static str
     }
 }
 
-/// How the way to a party was found.
-pub(in crate::call) const fn kind_in_words(kind: IceCandidateKind) -> &'static str {
-    match kind {
-        IceCandidateKind::Host => "an address of its own",
-        IceCandidateKind::ServerReflexive => "the address that a STUN server saw",
-        IceCandidateKind::PeerReflexive => "the address that a check came from",
-        IceCandidateKind::Relayed => "a TURN server",
-    }
-}
-
 /// What went through an endpoint, for the journal.
 pub(in crate::call) fn in_words(statistics: &Statistics) -> String {
-    if statistics.packets_received == 0 && statistics.packets_sent == 0 {
-        return "No media flowed.".to_owned();
-    }
-    let mut words = format!(
-        "{} packets received, {} sent, {} lost, jitter {}.{} ms",
-        statistics.packets_received,
-        statistics.packets_sent,
-        statistics.packets_lost,
-        statistics.jitter_micros / 1000,
-        statistics.jitter_micros % 1000 / 100,
-    );
-    if statistics.packets_dropped > 0 {
+    let mut words = match (statistics.packets_received, statistics.packets_sent) {
+        (0, 0) => "No media flowed".to_owned(),
+        (received, sent) => {
+            let lost = statistics.packets_lost;
+            format!("{received} packets received, {sent} sent, {lost} lost")
+        }
+    };
+    if let Some(micros) = statistics.jitter_micros {
         words.push_str(&format!(
-            ", {} dropped as not the party's",
-            statistics.packets_dropped
+            ", jitter {}.{} ms",
+            micros / 1000,
+            micros % 1000 / 100
         ));
+    } else if statistics.packets_received > 0 {
+        words.push_str(", jitter not measured");
+    }
+    let unauthentic = statistics.packets_unauthentic;
+    let others = statistics.packets_dropped.saturating_sub(unauthentic);
+    for (count, why) in [
+        (unauthentic, "dropped as not authentic"),
+        (
+            others,
+            "dropped as not from the party, not agreed on or too many",
+        ),
+        (
+            statistics.packets_withheld,
+            "not sent, as the party has not agreed to their format",
+        ),
+    ] {
+        if count > 0 {
+            words.push_str(&format!(", {count} {why}"));
+        }
     }
     words.push('.');
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_has_words_of_its_own_and_what_is_not_known_has_none() {
+        let quiet = Statistics::default();
+        assert_eq!(in_words(&quiet), "No media flowed.");
+        let statistics = Statistics {
+            packets_received: 300,
+            packets_sent: 299,
+            packets_lost: 2,
+            jitter_micros: Some(1_260),
+            ..quiet
+        };
+        let begin = "300 packets received, 299 sent, 2 lost, jitter 1.2 ms";
+        assert_eq!(in_words(&statistics), format!("{begin}."));
+        let dropped = Statistics {
+            packets_dropped: 9,
+            packets_unauthentic: 4,
+            packets_withheld: 1,
+            ..statistics
+        };
+        assert_eq!(
+            in_words(&dropped),
+            format!(
+                "{begin}, 4 dropped as not authentic, 5 dropped as not from the party, not agreed on \
+                 or too many, 1 not sent, as the party has not agreed to their format."
+            )
+        );
+        let unknown = Statistics {
+            jitter_micros: None,
+            ..statistics
+        };
+        assert!(in_words(&unknown).ends_with("2 lost, jitter not measured."));
+        let fax = Statistics {
+            packets_received: 0,
+            ..unknown
+        };
+        assert!(in_words(&fax).ends_with("2 lost."));
+    }
+
+    #[test]
+    fn a_stranger_that_gets_nothing_through_is_told_of() {
+        let statistics = Statistics {
+            packets_dropped: 3,
+            ..Statistics::default()
+        };
+        assert_eq!(
+            in_words(&statistics),
+            "No media flowed, 3 dropped as not from the party, not agreed on or too many."
+        );
+    }
 }
