@@ -134,6 +134,20 @@ pub struct Remote {
     pub mid: Option<(u8, Box<str>)>,
     /// What the party's packets are called on the other side of the bridge, where that is different.
     pub translations: Vec<Translation>,
+    /// The clocks of payload types that the party may send: what jitter is measured with. It is measured
+    /// for static payload types (RFC 3551) and for these. Not written down; after a restart it follows
+    /// from what the party was last told.
+    #[serde(skip)]
+    pub clock_rates: Vec<ClockRate>,
+}
+
+/// The clock of a payload type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockRate {
+    /// The payload type.
+    pub payload_type: u8,
+    /// How many ticks of the timestamp are a second.
+    pub hertz: u32,
 }
 
 impl Remote {
@@ -158,6 +172,7 @@ impl Remote {
             ice: None,
             mid: None,
             translations: Vec::new(),
+            clock_rates: Vec::new(),
         }
     }
 }
@@ -355,15 +370,18 @@ pub struct Statistics {
     pub bytes_received: u64,
     /// RTP packets sent to the party.
     pub packets_sent: u64,
+    /// Packets of the other side that were not sent to the party, as it has not agreed to their payload
+    /// type.
+    pub packets_withheld: u64,
     /// Packets dropped because of who sent them (not the party), what they were (not valid, not
-    /// negotiated) or how many; and those for the party of a payload type that it did not negotiate.
+    /// negotiated) or how many.
     pub packets_dropped: u64,
     /// Of the dropped ones, those from where the party may be whose protection was wrong: not
     /// authentic, repeated, too late, or in clear.
     pub packets_unauthentic: u64,
     /// Packets that should have arrived and did not, by sequence numbers (RFC 3550 A.3).
     pub packets_lost: u64,
-    /// Interarrival jitter of the party's stream (RFC 3550 A.8), in microseconds; zero for dynamic
-    /// payload types, whose clock the plane does not know.
-    pub jitter_micros: u32,
+    /// Interarrival jitter of the party's stream (RFC 3550 A.8), in microseconds; `None`: it has sent
+    /// nothing whose clock is known.
+    pub jitter_micros: Option<u32>,
 }

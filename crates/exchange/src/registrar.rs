@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use contacts::{ContactValue, write_contacts};
 pub use location::{Location, LocationCounters, MAX_BINDINGS, MAX_BINDINGS_PER_DEVICE, Page};
 pub use nat::Nat;
+pub(crate) use nat::is_private;
 pub(crate) use request::speaks_ice;
 pub use request::{
     MAX_CONTACT_BYTES, MAX_CONTACTS, MAX_INSTANCE_BYTES, MAX_PATHS, MAX_USER_AGENT_BYTES,

@@ -458,16 +458,30 @@ fn direct_media_pass_as_they_are_and_what_is_required_is_looked_for() {
         let (mut anna, bert) = rig::two_phones(&mut rig);
         let offer = kind.offer("198.51.100.7", 4000)
             + "a=candidate:1 1 udp 2130706431 198.51.100.7 4000 typ host\r\n";
-        anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
-        if status == "200" {
-            let invite = bert.expect(&mut rig, "INVITE");
-            assert!(body(&invite).contains("a=candidate:1 1 udp"), "{invite}");
-            assert_eq!(body(&invite).contains(KEY), kind == Kind::Sdes);
-            let his = answer(&body(&invite), "198.51.100.8", 5000, true);
-            bert.respond(&mut rig, &invite, "200 OK", "", &his);
-            bert.expect(&mut rig, "ACK");
+        let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
+        if status != "200" {
+            anna.expect(&mut rig, &format!("SIP/2.0 {status}"));
+            continue;
         }
-        anna.expect(&mut rig, &format!("SIP/2.0 {status}"));
+        let invite = bert.expect(&mut rig, "INVITE");
+        assert!(body(&invite).contains("a=candidate:1 1 udp"), "{invite}");
+        let has_key = kind == Kind::Sdes;
+        assert_eq!(body(&invite).contains(KEY), has_key);
+        let shown = if has_key { "direct" } else { "none" };
+        let shown = format!("\r\nMedia-Encryption: {shown}\r\n");
+        assert!(invite.contains(&shown), "{invite}");
+        let his = answer(&body(&invite), "198.51.100.8", 5000, true);
+        bert.respond(&mut rig, &invite, "200 OK", "", &his);
+        bert.expect(&mut rig, "ACK");
+        let ok = anna.expect(&mut rig, "SIP/2.0 200");
+        assert!(ok.contains(&shown), "{ok}");
+        let mut hers = anna.talk_as_caller(&sent, &ok);
+        let bye = anna.in_dialog(&mut hers, "BYE", "", "");
+        anna.send(&mut rig, &bye);
+        let journal = format!("{:?}", rig.records.last().unwrap().1);
+        // The key went over UDP, and nobody is left to think that it did not.
+        let said = journal.contains("keys crossed an unencrypted signalling path (UDP)");
+        assert_eq!(said, has_key, "{journal}");
     }
 }
 

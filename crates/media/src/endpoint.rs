@@ -102,6 +102,7 @@ pub(crate) struct Endpoint {
     reception: Reception,
     watch: Watch,
     packets_sent: u64,
+    packets_withheld: u64,
     packets_dropped: u64,
     packets_unauthentic: u64,
     has_arrivals: bool,
@@ -131,6 +132,7 @@ impl Endpoint {
             reception: Reception::default(),
             watch: Watch::default(),
             packets_sent: 0,
+            packets_withheld: 0,
             packets_dropped: 0,
             packets_unauthentic: 0,
             has_arrivals: false,
@@ -176,6 +178,7 @@ impl Endpoint {
     pub(crate) fn statistics(&self) -> Statistics {
         let mut statistics = self.reception.statistics();
         statistics.packets_sent = self.packets_sent;
+        statistics.packets_withheld = self.packets_withheld;
         statistics.packets_dropped = self.packets_dropped;
         statistics.packets_unauthentic = self.packets_unauthentic;
         statistics

@@ -244,7 +244,10 @@ impl Agent {
         let answered_micros = used.answered_micros;
         let is_valid = |pair: &Pair| pair.state == State::Succeeded;
         let is_newer = |pair: &Pair| pair.answered_micros > answered_micros;
-        let is_elsewhere = self.pairs.iter().any(|pair| is_valid(pair) && is_newer(pair));
+        let is_elsewhere = self
+            .pairs
+            .iter()
+            .any(|pair| is_valid(pair) && is_newer(pair));
         if !used.is_doubtful() || !is_elsewhere {
             return;
         }

@@ -130,6 +130,17 @@ impl Receiver {
     /// Takes note of a packet that came at `arrival_micros` on a monotonic clock.
     #[inline]
     pub fn packet(&mut self, sequence: u16, timestamp: u32, arrival_micros: u64) -> Arrival {
+        let arrival = self.untimed_packet(sequence);
+        if !matches!(arrival, Arrival::Outlier | Arrival::Duplicate) {
+            self.jitter(timestamp, arrival_micros);
+        }
+        arrival
+    }
+
+    /// Takes note of a packet whose timestamp tells nothing of when it was sent: an event of another
+    /// clock, or a codec whose clock is not known.
+    #[inline]
+    pub fn untimed_packet(&mut self, sequence: u16) -> Arrival {
         let arrival = self.sequence(sequence);
         match arrival {
             Arrival::Outlier => return arrival,
@@ -139,10 +150,23 @@ impl Receiver {
             Arrival::InOrder => {}
         }
         self.received += 1;
-        if arrival != Arrival::Duplicate {
-            self.jitter(timestamp, arrival_micros);
-        }
         arrival
+    }
+
+    /// The sender goes on with another codec, whose clock has this many ticks in a second. The jitter
+    /// stays what it was.
+    pub fn set_clock_rate(&mut self, clock_rate: u32) {
+        if clock_rate == self.clock_rate || clock_rate == 0 {
+            return;
+        }
+        let (before, now) = (u64::from(self.clock_rate), u64::from(clock_rate));
+        let convert =
+            |ticks: u32| u32::try_from(u64::from(ticks) * now / before).unwrap_or(u32::MAX);
+        self.jitter_scaled = convert(self.jitter_scaled);
+        self.max_jitter = convert(self.max_jitter);
+        self.clock_rate = clock_rate;
+        self.transit = None;
+        self.last_timestamp = None;
     }
 
     /// Takes note of a packet that came too late to be heard.

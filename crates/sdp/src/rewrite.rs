@@ -50,7 +50,7 @@ pub struct MediaRewrite<'r> {
     /// How the section is transported between us and the reader, instead of how its writer does it.
     ///
     /// With one in any section, all that the writer says about its transport goes from the session
-    /// and from every section: keys, ICE, bundle, `mid`, RTCP, and the capability negotiation that
+    /// and from every section: keys (also the old `k=` line), ICE, bundle, `mid`, RTCP, and the capability negotiation that
     /// offers more of it. `rtcp-fb` stays for a reader whose profile has feedback; lines about
     /// sources and header extensions stay for one that [is WebRTC](TransportDescription::is_webrtc),
     /// but for the extension with the `mid`. The m-line gets the profile, and the section and the
@@ -99,6 +99,7 @@ impl Rewrite<'_> {
             match (line.letter, self.origin, self.connection) {
                 (b'o', Some(origin), _) => put(out, &line, format_args!("o={origin}")),
                 (b'c', _, Some(address)) => put_connection(out, &line, address),
+                (b'k', _, _) if replaced.is_some() => {}
                 (b'a', _, _) if self.removes(&line) => {}
                 (b'a', _, _) if replaced.is_some_and(|names| self.ends(&line, &names)) => {}
                 _ => out.extend_from_slice(line.raw),

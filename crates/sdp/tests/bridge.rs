@@ -196,6 +196,16 @@ fn keys_of_one_side_never_reach_the_other() {
 }
 
 #[test]
+fn the_old_line_for_a_key_goes() {
+    let text = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nk=clear:secret\r\n\
+                m=audio 4000 RTP/SAVP 8\r\nk=base64:c2VjcmV0\r\na=ptime:20\r\n";
+    let own = sdes();
+    let out = rewrite(text, vec![relay(0, &own)]);
+    assert!(!out.contains("\nk="), "{out}");
+    assert!(out.contains("a=ptime:20"));
+}
+
+#[test]
 fn capability_negotiation_and_identities_go() {
     let text = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\na=identity:eyJ\r\n\
         a=tcap:1 RTP/SAVP\r\na=key-mgmt:mikey AQAF\r\nm=audio 4000 RTP/AVP 8\r\n\

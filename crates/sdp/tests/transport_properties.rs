@@ -177,7 +177,7 @@ fn other_line() -> impl Strategy<Value = String> {
     prop_oneof![
         "a=x-[a-z]{1,8}:[ -~]{0,30}",
         "a=[A-Z][a-z]{1,8}",
-        "[ibkuz]=[ -~]{1,20}",
+        "[ibuz]=[ -~]{1,20}",
         Just("a=ptime:20".to_owned()),
         Just("a=label: 1".to_owned()),
         Just("a=rtpmap:8  PCMA/8000".to_owned()),

@@ -233,11 +233,8 @@ impl Call {
         let flow = self.legs.first().map(|caller| caller.sip.flow());
         let contact = message.contact().ok().flatten();
         if let Some((flow, contact)) = flow.zip(contact) {
-            let via = message.top_via().ok();
-            let sent_by = via.and_then(|via| Some((via.host().ip()?, via.port())));
-            let (source, transport) = (flow.remote, flow.transport);
-            let nat = Nat::judge(contact.uri_text(), sent_by, source, transport);
-            self.tell_way(stack, 0, nat, source);
+            let nat = Nat::of_request(message, contact.uri_text(), &flow);
+            self.tell_way(stack, 0, nat, flow.remote);
             if speaks_ice(&contact) {
                 self.bridge.offer_ice(Side::Caller);
             }
@@ -341,7 +338,7 @@ impl Call {
             }
             media::Event::Latched { endpoint, rtp } => {
                 if let Some(party) = self.party_of(endpoint) {
-                    let what = format!("Media comes from {rtp}.");
+                    let what = self.bridge.source_in_words(endpoint, rtp);
                     self.journal.media(stack.now.unix, party, &what);
                 }
             }
@@ -365,8 +362,8 @@ impl Call {
                 rtp,
                 kind,
             } => {
-                let kind = bridge::kind_in_words(kind);
-                self.media_news(stack, endpoint, &format!("Media go to {rtp}, {kind}."));
+                let what = self.bridge.way_in_words(endpoint, rtp, kind);
+                self.media_news(stack, endpoint, &what);
             }
             media::Event::Disconnected { endpoint } => {
                 self.media_news(stack, endpoint, "The way to the party is lost.");

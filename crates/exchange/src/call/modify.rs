@@ -47,7 +47,10 @@ impl Call {
                 let side = self.side_of_leg(leg);
                 self.carry(stack, side, description, Carry::Modify { to: partner });
             }
-            None => self.tell(stack, partner, LegCommand::Offer { description: None }),
+            None => {
+                self.show_prospect(stack, partner);
+                self.tell(stack, partner, LegCommand::Offer { description: None });
+            }
         }
     }
 
@@ -56,6 +59,7 @@ impl Call {
         self.bridge.take_offer(stack, from, offer);
         let side = self.side_of_leg(to);
         let description = self.bridge.write_offer(stack, from, side, offer);
+        self.show_prospect(stack, to);
         self.tell(stack, to, LegCommand::Offer { description });
     }
 
@@ -101,6 +105,7 @@ impl Call {
         self.bridge.take_offer(stack, from, offer);
         let side = self.side_of_leg(to);
         let description = self.bridge.write_offer(stack, from, side, offer);
+        self.show_prospect(stack, to);
         self.tell(stack, to, LegCommand::AcceptOffer { description });
     }
 
@@ -140,6 +145,7 @@ impl Call {
     /// Tells the party that wanted something that it is not to be had.
     pub(super) fn modification_failed(&mut self, stack: &mut Stack, _from: Side, status: u16) {
         self.bridge.forget_proposals();
+        self.show_reach(stack);
         match self.negotiation.take() {
             Some(Negotiation {
                 from: Some(from), ..

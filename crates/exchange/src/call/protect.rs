@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use fernamt_charging::MediaProtection;
 use fernamt_sdp::TransportError;
 
-use super::bridge::{Reach, Side};
+use super::bridge::{Prospect, Reach, Side};
 use super::release::Ending;
 use super::{Call, Leg, Stage};
 use crate::cause::Cause;
@@ -25,6 +25,9 @@ const PARAMETER_NOT_UNDERSTOOD: u16 = 307;
 /// There is no ICE that candidates could be for (RFC 6086 section 4.2.2).
 const BAD_INFO_PACKAGE: u16 = 469;
 
+/// Why a description does not pass from phone to phone as it is.
+const KEYS_WOULD_BE_EXPOSED: &str = "media flow from phone to phone, and the signalling of one of them is not encrypted: keys cannot pass";
+
 impl Call {
     /// Takes an answer that came from `from`, tells the media plane, and gives the answer as the
     /// other side is to read it.
@@ -35,6 +38,9 @@ impl Call {
         answer: &[u8],
     ) -> Result<Option<Description>, TransportError> {
         self.bridge.take_answer(stack, from, answer)?;
+        if self.bridge.is_direct() {
+            self.agree_directly(from, answer);
+        }
         self.note_codec(answer);
         let to = match from {
             Side::Caller => self.bridge.callee(),
@@ -65,21 +71,21 @@ impl Call {
     /// Both sides have agreed: the media plane is told, and so are people.
     pub(super) fn connect(&mut self, stack: &mut Stack) {
         self.bridge.connect(stack);
-        let before = self.reach;
-        self.reach = self.bridge.reach();
         self.note_protection();
         self.tell_protection(stack);
-        if self.reach != before
-            && let Some(reach) = self.reach
-        {
-            self.tell(stack, 0, LegCommand::ShowEncryption(in_header(reach)));
-            let words = match reach {
-                Reach::BothLegs => "The call is encrypted on both legs.",
-                Reach::CallerOnly => "The call is not encrypted with the called party.",
-                Reach::CalleeOnly => "The call is not encrypted with the caller.",
-                Reach::Nowhere => return,
-            };
-            self.decided(stack, words);
+        self.tell_reach(stack);
+    }
+
+    /// Between the phones both have said how their media are protected: what the party of `from` has
+    /// answered, and what it was offered.
+    fn agree_directly(&mut self, from: Side, answer: &[u8]) {
+        let leg = match from {
+            Side::Caller => 0,
+            Side::Callee(leg) => leg,
+        };
+        let answerer = self.legs.get(usize::from(leg));
+        if let Some(offer) = answerer.and_then(|leg| leg.sip.described()) {
+            self.bridge.agree_directly(offer, answer);
         }
     }
 
@@ -114,8 +120,69 @@ impl Call {
         }
     }
 
+    /// The same after a restart, of which only what was said last is left.
+    pub(super) fn agree_directly_again(&mut self) {
+        let described = |leg: Option<&super::Leg>| Some(leg?.sip.described()?.to_vec());
+        let partner = self.partner_of(0).map(usize::from);
+        let callee = described(partner.and_then(|leg| self.legs.get(leg)));
+        if let Some((offer, answer)) = callee.zip(described(self.legs.first())) {
+            self.bridge.agree_directly(&offer, &answer);
+        }
+    }
+
+    /// Says how far the call is encrypted, when that has changed.
+    pub(super) fn tell_reach(&mut self, stack: &mut Stack) {
+        let before = core::mem::replace(&mut self.reach, self.bridge.reach());
+        self.show_reach(stack);
+        if self.reach == before {
+            return;
+        }
+        let words = match self.reach {
+            Some(Reach::BothLegs) => "The call is encrypted on both legs.",
+            Some(Reach::CallerOnly) => "The call is not encrypted with the called party.",
+            Some(Reach::CalleeOnly) => "The call is not encrypted with the caller.",
+            Some(Reach::Direct) => "The call is encrypted from phone to phone.",
+            Some(Reach::Nowhere) if before.is_some() => "The call is not encrypted any more.",
+            Some(Reach::Nowhere) | None => return,
+        };
+        self.decided(stack, words);
+    }
+
+    /// From now on both parties are shown how far the call is encrypted.
+    pub(super) fn show_reach(&mut self, stack: &mut Stack) {
+        let words = self.reach.map(in_header);
+        for leg in [Some(0), self.partner_of(0)].into_iter().flatten() {
+            self.tell(stack, leg, LegCommand::ShowEncryption(words));
+        }
+    }
+
+    /// The party of `leg` is made the offer of the other one, or is asked for one: from now on it is
+    /// shown what becomes of the media with that one.
+    pub(super) fn show_prospect(&mut self, stack: &mut Stack, leg: u8) {
+        let from = match leg {
+            0 => self.bridge.callee(),
+            _ => Some(Side::Caller),
+        };
+        let words = from.and_then(|from| self.prospect(stack, from));
+        self.tell(stack, leg, LegCommand::ShowEncryption(words));
+    }
+
+    /// What the other party is told of the media with that of `from` before it has answered.
+    pub(super) fn prospect(&self, stack: &Stack, from: Side) -> Option<&'static str> {
+        Some(match (self.bridge.prospect(&stack.config, from)?, from) {
+            (Prospect::OtherLeg, Side::Caller) => "caller-leg",
+            (Prospect::OtherLeg, Side::Callee(_)) => "callee-leg",
+            (Prospect::Direct, _) => in_header(Reach::Direct),
+            (Prospect::Clear, _) => in_header(Reach::Nowhere),
+        })
+    }
+
     /// Says in the journal how the media of each leg are protected, when that has changed.
     fn tell_protection(&mut self, stack: &Stack) {
+        if let Some(words) = self.bridge.news_between_phones() {
+            let what = format!("Media between the phones: {words}.");
+            return self.journal.media(stack.now.unix, 0, &what);
+        }
         let callee = self.bridge.callee();
         for side in [Some(Side::Caller), callee].into_iter().flatten() {
             let (party, who) = match side {
@@ -126,14 +193,6 @@ impl Call {
                 let what = format!("Media with the {who}: {words}.");
                 self.journal.media(stack.now.unix, party, &what);
             }
-        }
-    }
-
-    /// What the called party is told of the leg of the caller.
-    pub(super) fn encryption_for_callee(&self) -> &'static str {
-        match self.bridge.caller_is_encrypted() {
-            true => "caller-leg",
-            false => "none",
         }
     }
 
@@ -183,15 +242,24 @@ impl Call {
 
     /// Says why media cannot be had: in the journal, and to the caller who is refused.
     pub(super) fn warn_of(&mut self, stack: &Stack, from: Side, error: TransportError) {
+        let code = match error {
+            TransportError::NoKeys | TransportError::WeakFingerprint => PARAMETER_NOT_UNDERSTOOD,
+            _ => MISCELLANEOUS,
+        };
+        self.warn(stack, from, code, error);
+    }
+
+    /// The same where keys would be read on the way.
+    pub(super) fn warn_of_exposed_keys(&mut self, stack: &Stack, from: Side) {
+        self.warn(stack, from, MISCELLANEOUS, KEYS_WOULD_BE_EXPOSED);
+    }
+
+    fn warn(&mut self, stack: &Stack, from: Side, code: u16, error: impl core::fmt::Display) {
         let who = match from {
             Side::Caller => "caller",
             Side::Callee(_) => "called party",
         };
         self.decided(stack, &format!("No media with the {who}: {error}."));
-        let code = match error {
-            TransportError::NoKeys | TransportError::WeakFingerprint => PARAMETER_NOT_UNDERSTOOD,
-            _ => MISCELLANEOUS,
-        };
         let text = format!("Media with the {who}: {error}");
         self.warning = Some(Warning {
             code,
@@ -285,6 +353,7 @@ const fn in_header(reach: Reach) -> &'static str {
         Reach::BothLegs => "both-legs",
         Reach::CallerOnly => "caller-only",
         Reach::CalleeOnly => "callee-only",
+        Reach::Direct => "direct",
         Reach::Nowhere => "none",
     }
 }

@@ -52,7 +52,7 @@ impl Call {
         self.negotiation = None;
         match self.partner_of(leg) {
             Some(_) => self.connect(stack),
-            None => self.bridge.connect_caller(stack),
+            None => self.connect_caller(stack),
         }
         self.journal
             .media(stack.now.unix, leg, "Other keys are in use.");

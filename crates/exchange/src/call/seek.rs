@@ -10,7 +10,7 @@ use fernamt_charging::{LegRole, Releaser};
 use fernamt_sip::timer::TimerId;
 use fernamt_sip::uri::Host;
 
-use super::bridge::{CannotCarry, Side};
+use super::bridge::{CannotCarry, Side, names_keys};
 use super::release::Ending;
 use super::{Call, Carry, Carrying, Leg, MAX_LEGS, Stage};
 use crate::cause::Cause;
@@ -145,8 +145,7 @@ impl Call {
         device: &Arc<Device>,
         groups: Vec<Vec<Arc<Binding>>>,
     ) {
-        let first_binding = groups.first().and_then(|group| group.first());
-        self.choose_media_path(stack, device, first_binding.map(Arc::as_ref));
+        self.choose_media_path(stack, device, &groups);
         self.callee = Some(device.user.clone());
         let ring_time = stack.config.ring_time;
         let seeking = Seeking {
@@ -161,31 +160,44 @@ impl Call {
     }
 
     /// Media flow directly when both devices want it and neither is behind a NAT, as far as can be
-    /// seen from here.
-    fn choose_media_path(&mut self, stack: &mut Stack, callee: &Device, binding: Option<&Binding>) {
-        let caller_allows = self
-            .caller
-            .device
-            .as_ref()
-            .is_some_and(|device| device.direct_media);
-        if !caller_allows || !callee.direct_media {
+    /// seen from here, and no key would leave encrypted signalling for signalling that is not.
+    fn choose_media_path(
+        &mut self,
+        stack: &mut Stack,
+        callee: &Device,
+        groups: &[Vec<Arc<Binding>>],
+    ) {
+        let caller_device = self.caller.device.as_ref();
+        let Some(caller) = self.legs.first().map(|caller| &caller.sip) else {
+            return;
+        };
+        if !caller_device.is_some_and(|device| device.direct_media) || !callee.direct_media {
             return;
         }
-        let caller = self.legs.first().map(|caller| &caller.sip);
-        let caller_in_the_open = caller.is_some_and(SipLeg::offers_its_own_address);
-        let callee_in_the_open = binding.is_some_and(routing::is_in_the_open);
-        let same_family = caller.zip(binding).is_some_and(|(caller, binding)| {
-            caller.flow().remote.is_ipv4() == binding.received.is_ipv4()
-        });
-        let why = if !same_family {
-            "Both devices allow direct media, but one speaks IPv4 and the other IPv6: media are relayed."
-        } else if caller_in_the_open && callee_in_the_open {
-            self.bridge.set_direct();
-            "Media flow directly between the two devices, as both allow it."
+        let (flow, offer) = (caller.flow(), caller.offer());
+        let mut phones = groups.iter().flatten();
+        let is_same_family =
+            |binding: &Arc<Binding>| binding.received.is_ipv4() == flow.remote.is_ipv4();
+        let is_same_secrecy =
+            |binding: &Arc<Binding>| binding.transport.is_secure() == flow.transport.is_secure();
+        let has_keys = offer.is_some_and(|offer| names_keys(&offer));
+        let why_not = if !phones.clone().all(is_same_family) {
+            "one speaks IPv4 and the other IPv6"
+        } else if !caller.offers_its_own_address()
+            || !phones
+                .clone()
+                .all(|binding| routing::is_in_the_open(binding))
+        {
+            "one of them is behind a NAT"
+        } else if has_keys && !phones.all(is_same_secrecy) {
+            "the signalling of one of them is not encrypted, and keys of the other would cross it"
         } else {
-            "Both devices allow direct media, but one of them is behind a NAT: media are relayed."
+            self.bridge.set_direct();
+            let why = "Media flow directly between the two devices, as both allow it.";
+            return self.decided(stack, why);
         };
-        self.decided(stack, why);
+        let why = format!("Both devices allow direct media, but {why_not}: media are relayed.");
+        self.decided(stack, &why);
     }
 
     /// Makes legs for the next group, and invites them when there is something to offer.
@@ -323,7 +335,7 @@ impl Call {
                     .first()
                     .map_or(70, |caller| caller.sip.hops_left()),
                 reliable_progress: alone && caller_takes_reliable,
-                encryption: self.encryption_for_callee(),
+                encryption: self.prospect(stack, Side::Caller),
                 another_offer,
             };
             if let Some(found) = self.legs.get_mut(usize::from(leg)) {
@@ -367,6 +379,10 @@ impl Call {
                         self.warn_of(stack, from, error);
                         Cause::INCOMPATIBLE_DESTINATION
                     }
+                    CannotCarry::ExposesKeys => {
+                        self.warn_of_exposed_keys(stack, from);
+                        Cause::INCOMPATIBLE_DESTINATION
+                    }
                 };
                 self.cannot_carry(stack, from, then, cause);
             }
@@ -390,6 +406,7 @@ impl Call {
                 let description = self
                     .bridge
                     .write_offer(stack, from, Side::Caller, &description);
+                self.show_prospect(stack, 0);
                 let progress = Progress {
                     alerting,
                     description,
@@ -402,6 +419,7 @@ impl Call {
                 let description = self
                     .bridge
                     .write_offer(stack, from, Side::Caller, &description);
+                self.show_prospect(stack, 0);
                 self.commit_answer(stack, Some(partner), description);
             }
             Carry::Modify { to } => self.pass_offer(stack, from, to, &description),

@@ -141,8 +141,9 @@ pub(crate) enum LegCommand {
         retry_after: Option<Duration>,
         warning: Option<Warning>,
     },
-    /// From now on show the calling party how far the media of the call are encrypted.
-    ShowEncryption(&'static str),
+    /// From now on show the party how far the media of the call are encrypted; `None`: that is not
+    /// known.
+    ShowEncryption(Option<&'static str>),
     /// Offer new media; without a description: ask the party for an offer.
     Offer { description: Option<Description> },
     /// Answer the party's offer; an offer itself where the party had asked for one.

@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use fernamt_sip::escape::Escaped;
-use fernamt_sip::header::Via;
 use fernamt_sip::message::{Message, Name};
 use fernamt_sip::name_addr::NameAddr;
 use fernamt_sip::transport::Flow;
@@ -233,24 +232,12 @@ impl Request<'_, '_> {
             received: self.flow.remote,
             ice: speaks_ice(contact),
             connection: self.flow.connection,
-            nat: self.nat(uri.as_str()),
+            nat: Nat::of_request(self.message, uri.as_str(), &self.flow),
         };
         Ok(ContactChange {
             binding,
             lasts: self.lasts(contact)?,
         })
-    }
-
-    fn nat(&self, contact: &str) -> Nat {
-        // Through a proxy nothing is seen of the way behind it.
-        let mut vias = self.message.list(Name::Via);
-        let via = vias.next().and_then(|via| Via::parse(via).ok());
-        let via = via.filter(|_| vias.next().is_none());
-        let sent_by = via.and_then(|via| Some((via.host().ip()?, via.port())));
-        match self.path.is_empty() {
-            true => Nat::judge(contact, sent_by, self.flow.remote, self.flow.transport),
-            false => Nat::Unknown,
-        }
     }
 
     fn check_uri(&self, uri: &Uri<'_>) -> Result<(), RegisterRejection> {

@@ -326,6 +326,8 @@ pub(crate) struct Phone {
     pub(crate) contact_params: &'static str,
     /// Behind the contact of an INVITE.
     pub(crate) invite_params: &'static str,
+    /// A router on the way that changes what the phone says.
+    pub(crate) router: Option<fn(&str) -> String>,
     cseq: u32,
     calls: u32,
 }
@@ -353,6 +355,7 @@ impl Phone {
             connection: None,
             contact_params: "",
             invite_params: "",
+            router: None,
             cseq: 0,
             calls: 0,
         }
@@ -368,6 +371,8 @@ impl Phone {
     }
 
     pub(crate) fn send(&self, rig: &mut Rig, text: &str) {
+        let changed = self.router.map(|router| router(text));
+        let text = changed.as_deref().unwrap_or(text);
         rig.input(Input::Message {
             flow: self.flow(),
             bytes: text.as_bytes(),

@@ -22,7 +22,7 @@ impl Endpoint {
             return false;
         }
         if !gate.knows(payload_type) {
-            self.packets_dropped += 1;
+            self.packets_withheld += 1;
             return false;
         }
         true

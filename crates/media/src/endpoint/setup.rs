@@ -75,6 +75,7 @@ impl Endpoint {
         }
         self.watch.set(remote, now_micros);
         self.translations = Translations::new(&remote.translations);
+        self.reception.describe(remote);
         self.format = remote.format;
         self.has_feedback = remote.feedback;
         self.mid_mark = mid_mark(remote);

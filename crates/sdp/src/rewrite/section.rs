@@ -92,6 +92,7 @@ impl<'s, 'r> Section<'s, 'r> {
                     Some(_) => {}
                     None => out.extend_from_slice(line.raw),
                 },
+                b'k' if self.rewrite.replaces_transports() => {}
                 b'a' if self.removes(&line) => {}
                 b'a' if self.put_renumbered(out, &line) => {}
                 _ => out.extend_from_slice(line.raw),

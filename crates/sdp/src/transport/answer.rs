@@ -69,6 +69,13 @@ pub struct TransportAnswer {
     pub rtcp_reduced_size: bool,
 }
 
+impl TransportAnswer {
+    /// Whether packets are protected.
+    pub const fn is_protected(&self) -> bool {
+        !matches!(self.keying, Keying::None)
+    }
+}
+
 /// Why there is no transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum TransportError {

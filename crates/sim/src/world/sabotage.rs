@@ -54,7 +54,10 @@ impl Sabotage {
             (Sabotage::ClearRecords, mut write) => {
                 if let Write::Closed { record, .. } = &mut write {
                     let clear = Some(MediaProtection::Clear);
-                    record.legs.iter_mut().for_each(|leg| leg.protection = clear);
+                    record
+                        .legs
+                        .iter_mut()
+                        .for_each(|leg| leg.protection = clear);
                 }
                 vec![write]
             }

@@ -3,7 +3,7 @@
 use super::Bridge;
 use super::ends::{End, Ends, Talk};
 use crate::interface::Output;
-use crate::media::{self, Protection, Remote, Translation};
+use crate::media::{self, ClockRate, Protection, Remote, Translation};
 use crate::stack::Stack;
 
 impl Bridge {
@@ -152,19 +152,30 @@ fn translations(own: Option<&Talk>, other: Option<&Talk>) -> Vec<Translation> {
 fn join(remote: &mut Remote, own: &Talk, other: &Talk) {
     remote.sends &= other.remote.receives;
     remote.receives &= other.remote.sends;
-    let others = &other.remote.payload_types;
-    match own.ours.as_ref().is_some_and(|ours| ours.bundle.is_some()) {
-        // Its numbers tell its streams apart: those of the other party, which mean something else
-        // here, would make them ambiguous.
-        true => remote.payload_types.extend(
-            others
-                .iter()
-                .filter_map(|number| own_number(own, other, *number)),
-        ),
-        false => remote.payload_types.extend_from_slice(others),
-    }
+    // Where its numbers tell its streams apart, those of the other party, which mean something else here,
+    // would make them ambiguous.
+    let is_bundled = own.ours.as_ref().is_some_and(|ours| ours.bundle.is_some());
+    let called_here = |number| match is_bundled {
+        true => own_number(own, other, number),
+        false => Some(number),
+    };
+    let others = other.remote.payload_types.iter();
+    remote
+        .payload_types
+        .extend(others.filter_map(|number| called_here(*number)));
     remote.payload_types.sort_unstable();
     remote.payload_types.dedup();
+    for clock in &other.remote.clock_rates {
+        let mut known = remote.clock_rates.iter();
+        if let Some(payload_type) = called_here(clock.payload_type)
+            && !known.any(|known| known.payload_type == payload_type)
+        {
+            remote.clock_rates.push(ClockRate {
+                payload_type,
+                ..*clock
+            });
+        }
+    }
 }
 
 /// What a payload type of the other party is called by this one.

@@ -54,13 +54,14 @@ impl From<FirstBridge> for Bridge {
     fn from(first: FirstBridge) -> Bridge {
         Bridge {
             direct: first.direct,
-            direct_protection: None,
             caller: first.caller.into_ends(0),
             callee: (1..)
                 .zip(first.callee)
                 .map(|(leg, ends)| ends.into_ends(leg))
                 .collect(),
             closing: first.closing,
+            between: None,
+            direct_offer: None,
         }
     }
 }

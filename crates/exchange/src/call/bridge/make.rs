@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use fernamt_sdp::{
     AnswerPolicy, Bundle, Candidate, Crypto, CryptoSuite, Fingerprint, HashFunction,
     IceCredentials, IceDescription, IceOptions, Keying, MasterKey, Profile, Setup, TransportAnswer,
-    TransportDescription,
+    TransportDescription, TransportError,
 };
 
 use super::bundle::tag_in_answer;
@@ -239,8 +239,17 @@ impl Maker<'_> {
     }
 }
 
+/// What answers the offer of a party with this policy.
+pub(super) fn transport_answer(
+    config: &Config,
+    policy: Policy,
+    theirs: &TransportDescription,
+) -> Result<TransportAnswer, TransportError> {
+    theirs.answer(&answer_policy(config, policy, theirs))
+}
+
 /// What we can do towards a party with this policy.
-pub(super) fn answer_policy<'p>(
+fn answer_policy<'p>(
     config: &Config,
     policy: Policy,
     theirs: &TransportDescription,

@@ -4,20 +4,22 @@
 
 mod bundle;
 mod connect;
+mod direct;
 mod ends;
 mod first_version;
 mod make;
 mod protection;
+mod reach;
 mod read;
 mod second_version;
 mod settle;
 mod trickle;
+mod way;
 mod words;
 mod write;
 
 use std::net::{IpAddr, SocketAddr};
 
-use fernamt_charging::MediaProtection;
 use fernamt_sdp::{SessionDescription, TransportError};
 use fernamt_sip::transport::Flow;
 use serde::{Deserialize, Serialize};
@@ -28,11 +30,14 @@ use crate::leg::CallSlot;
 use crate::media::{self, EndpointId, Rollovers, SrtpKeys};
 use crate::stack::Stack;
 use ends::{End, Ends};
+use words::Cover;
 
+pub(super) use direct::names_keys;
 pub(super) use first_version::FirstBridge;
+pub(super) use reach::{Prospect, Reach};
 pub(super) use second_version::SecondBridge;
 pub(super) use trickle::TRICKLE_FRAGMENT;
-pub(super) use words::{Reach, cipher_in_words, in_words, kind_in_words};
+pub(super) use words::{cipher_in_words, in_words};
 
 /// A side of the call. Every called leg has endpoints of its own, so that no two phones are given
 /// the same keys; when one has answered there is one called side.
@@ -49,14 +54,16 @@ pub(super) enum Side {
 pub(super) struct Bridge {
     /// The media flow between the phones and not through us.
     direct: bool,
-    /// How they are protected where they flow between the phones, by their last answer; not kept
-    /// through a restart.
-    #[serde(skip)]
-    direct_protection: Option<MediaProtection>,
     caller: Ends,
     callee: Vec<Ends>,
     /// Endpoints that are to be closed and have not reported it.
     closing: Vec<(EndpointId, Side)>,
+    /// What protects each of the streams between the phones; after a restart it is found out anew.
+    #[serde(skip)]
+    between: Option<Vec<Cover>>,
+    /// What was last offered between the phones.
+    #[serde(skip)]
+    direct_offer: Option<Prospect>,
 }
 
 /// A description that cannot be carried to the other side.
@@ -68,27 +75,26 @@ pub(super) enum CannotCarry {
     NothingToRelay,
     /// None of its sections is protected in a way that both it and we want.
     Transport(TransportError),
+    /// Between the phones its keys, or those of its answer, would leave a protected signalling path for
+    /// one that is not.
+    ExposesKeys,
 }
 
 impl Bridge {
     pub(super) fn new(flow: &Flow, policy: Policy, stack: &mut Stack) -> Bridge {
         Bridge {
             direct: false,
-            direct_protection: None,
             caller: Ends::new(flow, policy, stack),
             callee: Vec::new(),
             closing: Vec::new(),
+            between: None,
+            direct_offer: None,
         }
     }
 
     /// Whether the media flow between the phones and not through us.
     pub(super) fn is_direct(&self) -> bool {
         self.direct
-    }
-
-    /// From now on the media flow between the phones themselves.
-    pub(super) fn set_direct(&mut self) {
-        self.direct = true;
     }
 
     /// The side of a called leg; made when there is none yet.
@@ -138,6 +144,7 @@ impl Bridge {
             return;
         };
         let ends = self.callee.swap_remove(index);
+        self.between = None;
         self.close_ends(stack, ends.ends, side);
     }
 
@@ -204,6 +211,9 @@ impl Bridge {
     ) -> Result<bool, CannotCarry> {
         let parsed = SessionDescription::parse(description).map_err(|_| CannotCarry::Malformed)?;
         let wanted = self.wanted(stack, from, &parsed)?;
+        if self.would_expose_keys(description) {
+            return Err(CannotCarry::ExposesKeys);
+        }
         if self.direct {
             return Ok(true);
         }

@@ -1,11 +1,10 @@
 //! How the media of a side are protected, as one value for its record: the weakest of its streams. What
-//! people are told of it stands in `words`.
+//! people are told of it stands in `reach` and `words`.
 
 use fernamt_charging::MediaProtection;
-use fernamt_sdp::{SessionDescription, TransportDescription};
 
 use super::ends::{End, Ends, Talk};
-use super::read::format_of;
+use super::words::Cover;
 use super::{Bridge, Side};
 use crate::media::{Format, Protection};
 
@@ -19,22 +18,13 @@ impl Bridge {
     ) -> Option<MediaProtection> {
         let ends = self.ends(side)?;
         let protection = match self.direct {
-            true => self.direct_protection,
+            true => {
+                let covers = self.between.iter().flatten().copied();
+                covers.map(between_phones).reduce(MediaProtection::weaker)
+            }
             false => weakest(ends),
         };
         protection.map(|protection| protection.also_over(signalling_encrypted))
-    }
-
-    /// Notes how the media between the phones themselves are protected, by the answer that passes. Its
-    /// keys are told on both legs.
-    pub(super) fn note_direct_answer(&mut self, answer: &SessionDescription<'_>) {
-        let encrypted = self.all().all(|ends| ends.policy.signalling.is_secure());
-        let sections = answer.media().iter().enumerate();
-        let streams = sections.filter_map(|(section, media)| match format_of(media)? {
-            Format::Udptl => Some(MediaProtection::Clear),
-            Format::Rtp => between_phones(&TransportDescription::of(answer, section)?, encrypted),
-        });
-        self.direct_protection = streams.reduce(MediaProtection::weaker);
     }
 }
 
@@ -75,23 +65,17 @@ fn of_stream(ends: &Ends, end: &End, talk: &Talk) -> MediaProtection {
     }
 }
 
-/// What an answer says that passes as it is; `None` where it has keys that are not known here.
-fn between_phones(
-    answer: &TransportDescription,
-    signalling_encrypted: bool,
-) -> Option<MediaProtection> {
-    if answer.has_strong_fingerprint() {
-        return Some(MediaProtection::Dtls {
+/// What two phones have agreed on between themselves. Nobody else knows what a handshake came to.
+fn between_phones(cover: Cover) -> MediaProtection {
+    match cover {
+        Cover::None => MediaProtection::Clear,
+        Cover::Sdes(suite) => MediaProtection::Sdes {
+            suite,
+            signalling_encrypted: true,
+        },
+        Cover::Dtls => MediaProtection::Dtls {
             suite: None,
-            signalling_encrypted,
-        });
-    }
-    match answer.cryptos.first() {
-        Some(crypto) => Some(MediaProtection::Sdes {
-            suite: crypto.suite,
-            signalling_encrypted,
-        }),
-        None if answer.profile.is_secure() => None,
-        None => Some(MediaProtection::Clear),
+            signalling_encrypted: true,
+        },
     }
 }

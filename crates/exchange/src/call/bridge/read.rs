@@ -9,12 +9,13 @@ use fernamt_sdp::{
     TransportError,
 };
 
+use super::direct::check_direct;
 use super::ends::Talk;
-use super::make::answer_policy;
+use super::make::transport_answer;
 use super::settle::{Both, settle};
 use super::{Bridge, CannotCarry, Side};
-use crate::encryption::{Demand, Policy};
-use crate::media::{Format, Remote};
+use crate::encryption::Demand;
+use crate::media::{ClockRate, Format, Remote};
 use crate::stack::Stack;
 
 /// What the datagrams of a section are; `None`: it is not relayed.
@@ -82,12 +83,14 @@ impl Bridge {
                 let Some(theirs) = TransportDescription::of(parsed, section) else {
                     return Ok(false);
                 };
-                let policy = match self.direct {
+                match self.direct {
                     // Between the phones anything goes that the policy allows.
-                    true => return check_direct(ends.policy, &theirs).map(|()| true),
-                    false => answer_policy(&stack.config, ends.policy, &theirs),
-                };
-                theirs.answer(&policy).map(|_| true)
+                    true => check_direct(ends.policy, &theirs)?,
+                    false => {
+                        transport_answer(&stack.config, ends.policy, &theirs)?;
+                    }
+                }
+                Ok(true)
             }
         }
     }
@@ -141,9 +144,7 @@ impl Bridge {
             return Ok(());
         };
         if self.direct {
-            self.note_direct_answer(&parsed);
-            let policy = self.policy(from);
-            return policy.map_or(Ok(()), |policy| check_direct_answer(policy, &parsed));
+            return self.check_direct_answer(from, &parsed);
         }
         let silence = stack.config.media_silence;
         let Some(ends) = self.ends_mut(from) else {
@@ -194,6 +195,19 @@ impl Bridge {
         }
         // One section that is as it should be makes a call.
         outcome.or(if usable { Ok(()) } else { outcome })
+    }
+
+    /// After a restart: what the party of a side was last told, with the clocks of what it may send.
+    pub(in crate::call) fn know_clock_rates(&mut self, side: Side, description: &[u8]) {
+        let Ok(parsed) = SessionDescription::parse(description) else {
+            return;
+        };
+        let ends = self.ends_mut(side).map(|ends| ends.ends.iter_mut());
+        for (end, media) in ends.into_iter().flatten().zip(parsed.media()) {
+            if let Some(talk) = end.as_mut().and_then(|end| end.proposed.as_mut()) {
+                talk.remote.clock_rates = clock_rates_of(media);
+            }
+        }
     }
 
     /// The other side has refused: forgets what was proposed.
@@ -249,37 +263,6 @@ fn muted(talk: &Talk) -> Talk {
     muted
 }
 
-/// Whether a description that passes as it is may pass.
-fn check_direct(policy: Policy, theirs: &TransportDescription) -> Result<(), TransportError> {
-    let protected =
-        theirs.profile.is_secure() || !theirs.cryptos.is_empty() || theirs.has_strong_fingerprint();
-    match policy.demand {
-        Demand::Required if !protected => Err(TransportError::EncryptionRequired),
-        Demand::Never if theirs.profile.is_secure() => Err(TransportError::EncryptionForbidden),
-        _ => Ok(()),
-    }
-}
-
-fn check_direct_answer(
-    policy: Policy,
-    parsed: &SessionDescription<'_>,
-) -> Result<(), TransportError> {
-    for (section, media) in parsed.media().iter().enumerate() {
-        match format_of(media) {
-            Some(Format::Udptl) if policy.demand == Demand::Required => {
-                return Err(TransportError::EncryptionRequired);
-            }
-            Some(Format::Rtp) => {
-                if let Some(theirs) = TransportDescription::of(parsed, section) {
-                    check_direct(policy, &theirs)?;
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
 /// Where a party is and what it accepts, without what its transport says of protection.
 fn remote_of(media: &Media<'_>, signalling: IpAddr, silence: Option<Duration>) -> Option<Remote> {
     let rtp = media.address().filter(|_| !media.is_rejected())?;
@@ -299,11 +282,24 @@ fn remote_of(media: &Media<'_>, signalling: IpAddr, silence: Option<Duration>) -
             .formats()
             .filter_map(|format| format.parse().ok())
             .collect(),
+        clock_rates: clock_rates_of(media),
         // A fax machine is silent while it listens.
         silence: silence.filter(|_| format == Format::Rtp),
         format,
         ..Remote::plain(rtp)
     })
+}
+
+/// The clocks of what a section names. Events are written with the time at which a key was pressed, and
+/// tell nothing of the network.
+pub(super) fn clock_rates_of(media: &Media<'_>) -> Vec<ClockRate> {
+    let codecs = media.codecs().filter(|codec| !codec.is_telephone_event());
+    codecs
+        .map(|codec| ClockRate {
+            payload_type: codec.payload_type,
+            hertz: codec.map.clock_rate,
+        })
+        .collect()
 }
 
 /// Where a party takes RTCP, unless it is agreed that it shares the port of RTP.

@@ -121,6 +121,8 @@ impl From<SecondBridge> for Bridge {
             caller: second.caller.into(),
             callee: second.callee.into_iter().map(Ends::from).collect(),
             closing: second.closing,
+            between: None,
+            direct_offer: None,
         }
     }
 }
@@ -137,6 +139,7 @@ impl From<SecondEnds> for Ends {
             ends: ends.map(|end| end.map(End::from)).collect(),
             told: second.told,
             offer: None,
+            offered_numbers: Vec::new(),
         }
     }
 }

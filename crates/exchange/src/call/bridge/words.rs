@@ -1,78 +1,41 @@
-//! What people are told about the media of a call: how they are protected, how their way was found,
-//! and what went through. Never a key.
+//! What people are told about the media of a call: how they are protected, and what went through. Never
+//! a key.
 
-use fernamt_charging::MediaProtection;
 use fernamt_sdp::CryptoSuite;
 use fernamt_sip::transport::Transport;
 
-use super::ends::Ends;
-use super::protection::{streams, weakest};
-use super::{Bridge, Side};
-use crate::encryption::Demand;
-use crate::media::{IceCandidateKind, Protection, Statistics};
+use crate::media::{Protection, Statistics};
 
-/// How far the media of a call are encrypted on their way between the two phones.
+/// What protects a stream, without its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::call) enum Reach {
-    /// On the legs of both.
-    BothLegs,
-    /// With the caller only.
-    CallerOnly,
-    /// With the called party only.
-    CalleeOnly,
-    /// Nowhere.
-    Nowhere,
+pub(super) enum Cover {
+    /// Nothing.
+    None,
+    /// Keys in the descriptions.
+    Sdes(CryptoSuite),
+    /// Keys from a handshake.
+    Dtls,
 }
 
-impl Bridge {
-    /// How the media of a side are protected, where that is known and was not told before.
-    pub(in crate::call) fn news_of_protection(&mut self, side: Side) -> Option<String> {
-        let ends = self.ends_mut(side)?;
-        let words = protection_in_words(ends)?;
-        if *ends.told == *words {
-            return None;
+impl From<&Protection> for Cover {
+    fn from(protection: &Protection) -> Cover {
+        match protection {
+            Protection::None => Cover::None,
+            Protection::Sdes(keys) => Cover::Sdes(keys.ours.suite),
+            Protection::Dtls(_) => Cover::Dtls,
         }
-        ends.told = words.as_str().into();
-        Some(words)
-    }
-
-    /// How far the media of the call are encrypted; `None` while it is not known of both sides.
-    pub(in crate::call) fn reach(&self) -> Option<Reach> {
-        let is_encrypted =
-            |ends: &Ends| weakest(ends).map(|weakest| weakest != MediaProtection::Clear);
-        let caller = is_encrypted(&self.caller)?;
-        let callee = is_encrypted(self.callee.first()?)?;
-        Some(match (caller, callee) {
-            (true, true) => Reach::BothLegs,
-            (true, false) => Reach::CallerOnly,
-            (false, true) => Reach::CalleeOnly,
-            (false, false) => Reach::Nowhere,
-        })
-    }
-
-    /// Whether the media with the caller are encrypted, as far as its offer can be answered; of a
-    /// caller that has made none, whether they have to be.
-    pub(in crate::call) fn caller_is_encrypted(&self) -> bool {
-        let ends = self.caller.ends.iter().flatten();
-        let mut talks = ends
-            .filter_map(|end| end.newest())
-            .filter(|talk| talk.usable)
-            .peekable();
-        if talks.peek().is_none() {
-            return self.caller.policy.demand == Demand::Required;
-        }
-        talks.any(|talk| {
-            let theirs = talk.theirs.as_ref();
-            theirs.is_some_and(|theirs| theirs.profile.is_secure() || theirs.is_opportunistic())
-        })
     }
 }
 
-fn protection_in_words(ends: &Ends) -> Option<String> {
-    let signalling = ends.policy.signalling;
+/// How streams are protected whose descriptions have crossed these signalling paths; `None`: there
+/// is no stream.
+pub(super) fn covers_in_words(
+    covers: impl Iterator<Item = Cover>,
+    paths: &[Transport],
+) -> Option<String> {
     let mut words: Vec<String> = Vec::with_capacity(1);
-    for (_, talk) in streams(ends) {
-        let one = one_in_words(&talk.remote.protection, signalling);
+    for cover in covers {
+        let one = cover_in_words(cover, paths);
         if !words.contains(&one) {
             words.push(one);
         }
@@ -80,27 +43,38 @@ fn protection_in_words(ends: &Ends) -> Option<String> {
     (!words.is_empty()).then(|| words.join("; also "))
 }
 
-fn one_in_words(protection: &Protection, signalling: Transport) -> String {
-    let secure = signalling.is_secure();
-    match protection {
-        Protection::None => "not encrypted".to_owned(),
-        Protection::Sdes(keys) => {
-            let cipher = cipher_in_words(keys.ours.suite);
-            match secure {
-                true => format!("SRTP, {cipher}, keys from the description over {signalling}"),
-                false => format!(
-                    "SRTP, {cipher}, keys crossed an unencrypted signalling path ({signalling})"
-                ),
-            }
+fn cover_in_words(cover: Cover, paths: &[Transport]) -> String {
+    let (with, what, where_from) = match cover {
+        Cover::None => return "not encrypted".to_owned(),
+        Cover::Sdes(suite) => {
+            let cipher = format!("{}, ", cipher_in_words(suite));
+            (cipher, "keys", " from the description")
         }
-        Protection::Dtls(_) => match secure {
-            true => format!("SRTP, keys from a DTLS handshake, fingerprint over {signalling}"),
-            false => format!(
-                "SRTP, keys from a DTLS handshake, fingerprint crossed an unencrypted signalling \
-                 path ({signalling})"
-            ),
-        },
+        Cover::Dtls => {
+            let handshake = "keys from a DTLS handshake, ".to_owned();
+            (handshake, "fingerprint", "")
+        }
+    };
+    let open = listed(paths, |path| !path.is_secure());
+    match open.is_empty() {
+        true => {
+            let over = listed(paths, |_| true);
+            format!("SRTP, {with}{what}{where_from} over {over}")
+        }
+        false => format!("SRTP, {with}{what} crossed an unencrypted signalling path ({open})"),
     }
+}
+
+/// Those of the paths that are meant, each once.
+fn listed(paths: &[Transport], is_meant: impl Fn(Transport) -> bool) -> String {
+    let mut names: Vec<String> = Vec::with_capacity(2);
+    for path in paths.iter().filter(|path| is_meant(**path)) {
+        let name = path.to_string();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(" and ")
 }
 
 /// What a suite encrypts with.
@@ -115,35 +89,96 @@ pub(in crate::call) const fn cipher_in_words(suite: CryptoSuite) -> &'static str
     }
 }
 
-/// How the way to a party was found.
-pub(in crate::call) const fn kind_in_words(kind: IceCandidateKind) -> &'static str {
-    match kind {
-        IceCandidateKind::Host => "an address of its own",
-        IceCandidateKind::ServerReflexive => "the address that a STUN server saw",
-        IceCandidateKind::PeerReflexive => "the address that a check came from",
-        IceCandidateKind::Relayed => "a TURN server",
-    }
-}
-
 /// What went through an endpoint, for the journal.
 pub(in crate::call) fn in_words(statistics: &Statistics) -> String {
-    if statistics.packets_received == 0 && statistics.packets_sent == 0 {
-        return "No media flowed.".to_owned();
-    }
-    let mut words = format!(
-        "{} packets received, {} sent, {} lost, jitter {}.{} ms",
-        statistics.packets_received,
-        statistics.packets_sent,
-        statistics.packets_lost,
-        statistics.jitter_micros / 1000,
-        statistics.jitter_micros % 1000 / 100,
-    );
-    if statistics.packets_dropped > 0 {
+    let mut words = match (statistics.packets_received, statistics.packets_sent) {
+        (0, 0) => "No media flowed".to_owned(),
+        (received, sent) => {
+            let lost = statistics.packets_lost;
+            format!("{received} packets received, {sent} sent, {lost} lost")
+        }
+    };
+    if let Some(micros) = statistics.jitter_micros {
         words.push_str(&format!(
-            ", {} dropped as not the party's",
-            statistics.packets_dropped
+            ", jitter {}.{} ms",
+            micros / 1000,
+            micros % 1000 / 100
         ));
+    } else if statistics.packets_received > 0 {
+        words.push_str(", jitter not measured");
+    }
+    let unauthentic = statistics.packets_unauthentic;
+    let others = statistics.packets_dropped.saturating_sub(unauthentic);
+    for (count, why) in [
+        (unauthentic, "dropped as not authentic"),
+        (
+            others,
+            "dropped as not from the party, not agreed on or too many",
+        ),
+        (
+            statistics.packets_withheld,
+            "not sent, as the party has not agreed to their format",
+        ),
+    ] {
+        if count > 0 {
+            words.push_str(&format!(", {count} {why}"));
+        }
     }
     words.push('.');
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_has_words_of_its_own_and_what_is_not_known_has_none() {
+        let quiet = Statistics::default();
+        assert_eq!(in_words(&quiet), "No media flowed.");
+        let statistics = Statistics {
+            packets_received: 300,
+            packets_sent: 299,
+            packets_lost: 2,
+            jitter_micros: Some(1_260),
+            ..quiet
+        };
+        let begin = "300 packets received, 299 sent, 2 lost, jitter 1.2 ms";
+        assert_eq!(in_words(&statistics), format!("{begin}."));
+        let dropped = Statistics {
+            packets_dropped: 9,
+            packets_unauthentic: 4,
+            packets_withheld: 1,
+            ..statistics
+        };
+        assert_eq!(
+            in_words(&dropped),
+            format!(
+                "{begin}, 4 dropped as not authentic, 5 dropped as not from the party, not agreed on \
+                 or too many, 1 not sent, as the party has not agreed to their format."
+            )
+        );
+        let unknown = Statistics {
+            jitter_micros: None,
+            ..statistics
+        };
+        assert!(in_words(&unknown).ends_with("2 lost, jitter not measured."));
+        let fax = Statistics {
+            packets_received: 0,
+            ..unknown
+        };
+        assert!(in_words(&fax).ends_with("2 lost."));
+    }
+
+    #[test]
+    fn a_stranger_that_gets_nothing_through_is_told_of() {
+        let statistics = Statistics {
+            packets_dropped: 3,
+            ..Statistics::default()
+        };
+        assert_eq!(
+            in_words(&statistics),
+            "No media flowed, 3 dropped as not from the party, not agreed on or too many."
+        );
+    }
 }

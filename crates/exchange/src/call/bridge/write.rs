@@ -11,7 +11,7 @@ use fernamt_sdp::{
 use fernamt_sip::transport::Transport;
 
 use super::bundle::{ambiguous_extensions, number_tags, share_transports, without_taken};
-use super::make::{Maker, answer_policy};
+use super::make::{Maker, transport_answer};
 use super::read::format_of;
 use super::settle::{Both, settle};
 use super::{Bridge, Side};
@@ -52,6 +52,7 @@ impl Bridge {
     ) -> Option<Description> {
         let parsed = SessionDescription::parse(description).ok()?;
         if self.direct {
+            self.note_direct_offer(&parsed);
             return self.write_direct(stack, to, &parsed);
         }
         let mut sections = Vec::with_capacity(parsed.media().len());
@@ -241,8 +242,7 @@ impl Bridge {
         let Some(theirs) = theirs else {
             return answered;
         };
-        let policy = answer_policy(&stack.config, ends.policy, theirs);
-        let Ok(answer) = theirs.answer(&policy) else {
+        let Ok(answer) = transport_answer(&stack.config, ends.policy, theirs) else {
             answered.address = None;
             return answered;
         };
@@ -282,6 +282,9 @@ impl Bridge {
             return;
         };
         let policy = ends.policy;
+        // What an answer does not name is not agreed to.
+        let unnamed = Section::default();
+        let sections = sections.iter().chain(std::iter::repeat(&unnamed));
         for (place, section) in ends.ends.iter_mut().zip(sections) {
             let Some(end) = place else { continue };
             let Some(mut talk) = end.newest().cloned() else {

@@ -20,6 +20,13 @@ impl Call {
         if !seeking.active.contains(&leg) {
             return;
         }
+        if self.reach.is_some() && self.bridge.reach().is_none() {
+            // What was known was about a party that will not answer.
+            self.tell_reach(stack);
+        }
+        let Stage::Seeking(seeking) = &mut self.stage else {
+            return;
+        };
         let Progress {
             alerting,
             description,

@@ -7,7 +7,7 @@ use fernamt_sip::message::Message;
 use fernamt_sip::transaction::ClientId;
 
 use super::flow::request_flow;
-use super::write::{Branch, SDP};
+use super::write::{Branch, SDP, write_encryption};
 use super::{Context, SipLeg};
 use crate::interface::Output;
 use crate::stack::Stack;
@@ -65,6 +65,9 @@ impl SipLeg {
         let mut builder = dialog.ack_for(&mut scratch, cseq, |builder| {
             builder.via(self.flow.transport, &public, &branch, true);
         });
+        if answer.is_some() {
+            write_encryption(&mut builder, self.encryption);
+        }
         match answer {
             Some(answer) => builder.body(SDP, answer),
             None => builder.finish(),

@@ -12,7 +12,7 @@ use fernamt_sip::message::{KeptMessage, Message, Name};
 use fernamt_sip::transaction::ServerId;
 use fernamt_sip::transport::Flow;
 
-use super::write::{Reply, Tag, write_encryption, write_warning};
+use super::write::{Reply, Tag, write_warning};
 use super::{Abilities, Context, Phase, SipLeg};
 use crate::cause::Cause;
 use crate::leg::{Description, LegEvent, LegId, Progress, Rejection, Release, Warning};
@@ -221,10 +221,7 @@ impl SipLeg {
             body: progress.description.as_deref(),
             rseq,
         };
-        let encryption = self.encryption;
-        self.respond(cx, server, &request, &reply, |builder| {
-            write_encryption(builder, encryption);
-        });
+        self.respond(cx, server, &request, &reply, |_| {});
         if described {
             self.described = progress.description;
         }
@@ -253,10 +250,8 @@ impl SipLeg {
             body: description.as_deref(),
             rseq: None,
         };
-        let encryption = self.encryption;
         let bytes = self.write_response(cx, &request, &reply, |builder| {
             session.write(builder);
-            write_encryption(builder, encryption);
         });
         let remote = response_flow(self.flow, &request).remote;
         let Phase::Incoming(incoming) = &mut self.phase else {

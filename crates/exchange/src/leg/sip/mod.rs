@@ -179,7 +179,7 @@ impl SipLeg {
             } => {
                 self.reject(cx, &rejection, retry_after, warning.as_ref());
             }
-            LegCommand::ShowEncryption(words) => self.encryption = Some(words),
+            LegCommand::ShowEncryption(words) => self.encryption = words,
             LegCommand::Offer { description } => self.offer_in_dialog(cx, description),
             LegCommand::AcceptOffer { description } => self.accept_offer(cx, description),
             LegCommand::RefuseOffer { status, warning } => {

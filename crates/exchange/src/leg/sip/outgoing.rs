@@ -43,7 +43,7 @@ pub(crate) struct Invitation<'i> {
     /// Whether the called party may confirm its progress reliably.
     pub(crate) reliable_progress: bool,
     /// How far the media of the call are encrypted, as the called party is told.
-    pub(crate) encryption: &'static str,
+    pub(crate) encryption: Option<&'static str>,
     /// There is another offer for a party that refuses this one.
     pub(crate) another_offer: bool,
 }
@@ -176,7 +176,7 @@ impl SipLeg {
             reliable_progress: invitation.reliable_progress,
             another_offer: invitation.another_offer,
         });
-        self.encryption = Some(invitation.encryption);
+        self.encryption = invitation.encryption;
         self.send_invite(&mut Context { stack, journal });
     }
 

@@ -136,6 +136,12 @@ pub(super) fn write_encryption<Kind>(builder: &mut Builder<'_, Kind>, words: Opt
     }
 }
 
+/// Whether the peer is told with a message of this method how far media are encrypted: whenever media
+/// can be new, and with every description.
+fn is_about_media(method: Method<'_>, is_described: bool) -> bool {
+    is_described || matches!(method, Method::Invite | Method::Update)
+}
+
 /// Writes why media do not come about (RFC 3261 section 20.43).
 pub(super) fn write_warning<Kind>(
     builder: &mut Builder<'_, Kind>,
@@ -249,6 +255,9 @@ impl SipLeg {
                     .header(Name::Supported, supported(true, trickles));
                 write_trickle(&mut builder, trickles);
             }
+            if is_about_media(request.method(), reply.body.is_some()) {
+                write_encryption(&mut builder, self.encryption);
+            }
         }
         if let Some(rseq) = reply.rseq {
             builder
@@ -276,7 +285,7 @@ impl SipLeg {
     ) -> Option<ClientId> {
         let contact = self.contact(cx.stack);
         let branch = Branch(cx.stack.random_u64()).text();
-        let flow = self.flow;
+        let (flow, encryption) = (self.flow, self.encryption);
         let dialog = self.sending_dialog()?;
         let flow = match dialog.route_set.is_empty() {
             true => super::flow::request_flow(flow, &dialog.remote_target),
@@ -287,6 +296,10 @@ impl SipLeg {
             builder.via(flow.transport, &contact.address, &branch, true);
         });
         builder.header(Name::Contact, &contact);
+        let is_described = body.is_some_and(|(content_type, _)| content_type == SDP);
+        if is_about_media(method, is_described) {
+            write_encryption(&mut builder, encryption);
+        }
         more(&mut builder);
         match body {
             Some((content_type, body)) => builder.body(content_type, body),
