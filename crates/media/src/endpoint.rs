@@ -13,6 +13,7 @@ mod watch;
 use core::net::SocketAddr;
 
 use fernamt_exchange::media::{EndpointId, Format, Rollovers, Statistics};
+use fernamt_sdp::FeedbackSet;
 
 pub(crate) use setup::{Outbox, Outside, Setup};
 use watch::Watch;
@@ -92,8 +93,10 @@ pub(crate) struct Endpoint {
     bundle: Option<Box<Bundle>>,
     translations: Translations,
     format: Format,
-    /// The party understands feedback messages.
-    has_feedback: bool,
+    /// The feedback messages that the party takes.
+    feedback: FeedbackSet,
+    /// The party takes RTCP that begins with no report.
+    reduced_size: bool,
     /// Stands for the identification tag in the party's packets; zero: there is none.
     mid_mark: u64,
     packets_per_second: u32,
@@ -122,7 +125,8 @@ impl Endpoint {
             bundle: None,
             translations: Translations::default(),
             format: Format::Rtp,
-            has_feedback: false,
+            feedback: FeedbackSet::NONE,
+            reduced_size: false,
             mid_mark: 0,
             packets_per_second,
             reception: Reception::default(),

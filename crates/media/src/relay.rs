@@ -312,7 +312,7 @@ fn prepare(endpoint: &mut Endpoint, room: &mut Room, passage: &Passage) -> Optio
             }
             endpoint.without_foreign_tag(passage.mid_mark, datagram)
         }
-        Content::Rtcp => endpoint.without_feedback(datagram),
+        Content::Rtcp => endpoint.fit_rtcp(room.whole(), passage.length),
         Content::Other => endpoint.lets_out_other().then_some(passage.length),
     }
 }

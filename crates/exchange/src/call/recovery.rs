@@ -8,7 +8,7 @@ use fernamt_sip::time::Now;
 
 use super::bridge::{Bridge, FirstBridge, Side};
 use super::snapshot::{
-    self, Answered as WrittenAnswered, FIRST_VERSION, RingingLeg, VERSION, Written,
+    self, Answered as WrittenAnswered, FIRST_VERSION, RingingLeg, SECOND_VERSION, VERSION, Written,
 };
 use super::{Answered, Call, Caller, Carry, Carrying, Leg, Stage};
 use crate::cause::Cause;
@@ -57,7 +57,9 @@ pub(crate) fn recover(
 
 fn decode(state: &[u8]) -> Result<Written<Bridge>, RecoverError> {
     match state.split_first() {
-        Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| RecoverError::Unreadable),
+        Some((&(VERSION | SECOND_VERSION), rest)) => {
+            postcard::from_bytes(rest).map_err(|_| RecoverError::Unreadable)
+        }
         Some((&FIRST_VERSION, rest)) => decode_first(rest),
         Some((&newer, _)) if newer > VERSION => Err(RecoverError::Newer(newer)),
         _ => Err(RecoverError::Unreadable),

@@ -18,7 +18,11 @@ use crate::stack::Stack;
 
 /// The first byte of every written state. A newer program reads older versions; an older program
 /// refuses newer ones and says so.
-pub(super) const VERSION: u8 = 2;
+pub(super) const VERSION: u8 = 3;
+
+/// The version that knew only whether a party has feedback, and no policy with it. What it wrote reads
+/// as the version of today.
+pub(super) const SECOND_VERSION: u8 = 2;
 
 /// The version whose media were in clear always.
 pub(super) const FIRST_VERSION: u8 = 1;

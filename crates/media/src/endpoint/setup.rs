@@ -76,7 +76,8 @@ impl Endpoint {
         self.watch.set(remote, now_micros);
         self.translations = Translations::new(&remote.translations);
         self.format = remote.format;
-        self.has_feedback = remote.feedback;
+        self.feedback = remote.feedback;
+        self.reduced_size = remote.reduced_size;
         self.mid_mark = mid_mark(remote);
         let itself = self.carrier_link();
         if let (Some(bundle), Some(itself)) = (&mut self.bundle, itself) {
