@@ -334,7 +334,7 @@ fn video_is_relayed_and_what_nobody_knows_is_refused() {
     let invite = bert.expect(&mut rig, "INVITE");
     let offered = body(&invite);
     assert!(offered.contains("m=application 0 "), "{offered}");
-    assert!(!offered.contains("rtcp-fb"), "{offered}");
+    assert!(offered.contains("a=rtcp-fb:* nack pli\r\n"), "{offered}");
     assert_eq!(rig.open_ports.len(), 4);
     let his = ANSWER.to_owned()
         + "m=video 6002 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\nm=application 0 UDP/BFCP *\r\n";
