@@ -36,6 +36,9 @@ pub enum MediaTransport {
     Dtls,
     /// As browsers want it: DTLS-SRTP, ICE, one port for everything (RFC 8834).
     WebRtc,
+    /// As `Sdes`, in the profiles with feedback (RFC 4585, RFC 5124): for phones that give and take
+    /// it in no other.
+    Feedback,
 }
 
 /// The part that this exchange plays in connectivity checks (RFC 8445).
@@ -88,8 +91,8 @@ macro_rules! words {
 
 words!(Encryption, "automatic, never, offered and required":
     Automatic "automatic", Never "never", Offered "offered", Required "required");
-words!(MediaTransport, "automatic, sdes, dtls and webrtc":
-    Automatic "automatic", Sdes "sdes", Dtls "dtls", WebRtc "webrtc");
+words!(MediaTransport, "automatic, sdes, dtls, webrtc and feedback":
+    Automatic "automatic", Sdes "sdes", Dtls "dtls", WebRtc "webrtc", Feedback "feedback");
 words!(IceMode, "full, lite and off": Full "full", Lite "lite", Off "off");
 
 /// How much encryption a leg is to have.
@@ -112,6 +115,8 @@ pub(crate) enum Keying {
     Dtls,
     /// Out of such a handshake, on a way that ICE finds.
     WebRtc,
+    /// Out of the session descriptions, in a profile with feedback.
+    SdesFeedback,
 }
 
 /// What is wished of the media of one leg.
@@ -152,6 +157,7 @@ impl Policy {
             MediaTransport::Automatic | MediaTransport::Sdes => Keying::Sdes,
             MediaTransport::Dtls => Keying::Dtls,
             MediaTransport::WebRtc => Keying::WebRtc,
+            MediaTransport::Feedback => Keying::SdesFeedback,
         };
         Policy {
             demand,
@@ -171,11 +177,21 @@ impl Policy {
         }
     }
 
+    /// Whether the offer is made in a profile with feedback that a phone may not have.
+    pub(crate) fn has_feedback(self) -> bool {
+        self.keying == Keying::SdesFeedback
+    }
+
     /// What is offered next to a party that has refused an offer like this one; nothing where it
-    /// has to be encrypted, or was in clear. A phone that demands encryption refuses media that are
-    /// only perhaps encrypted (RFC 8643); one that has none refuses the profile.
+    /// has to be encrypted, or was in clear. A phone without feedback refuses the profile with it; one
+    /// that demands encryption refuses media that are only perhaps encrypted (RFC 8643); one that has
+    /// none refuses the profile of encrypted media.
     pub(crate) fn after_refusal(self) -> Option<Policy> {
         match self.demand {
+            _ if self.has_feedback() => Some(Policy {
+                keying: Keying::Sdes,
+                ..self
+            }),
             Demand::Never | Demand::Required => None,
             Demand::Offered if self.keying == Keying::Sdes && !self.strict => Some(Policy {
                 strict: true,
@@ -257,6 +273,12 @@ mod tests {
             .len(),
             2
         );
+        for encryption in [Encryption::Never, Encryption::Offered, Encryption::Required] {
+            let first = of(encryption, MediaTransport::Feedback, Transport::Udp);
+            let second = first.after_refusal().unwrap();
+            let without = of(encryption, MediaTransport::Sdes, Transport::Udp);
+            assert_eq!((first.keying, second), (Keying::SdesFeedback, without));
+        }
         assert_eq!(sdes(Encryption::Required, Transport::Udp).len(), 1);
         assert_eq!(sdes(Encryption::Never, Transport::Udp).len(), 1);
     }
@@ -281,7 +303,7 @@ mod tests {
         for word in ["automatic", "never", "offered", "required"] {
             assert_eq!(word.parse::<Encryption>().unwrap().as_str(), word);
         }
-        for word in ["automatic", "sdes", "dtls", "webrtc"] {
+        for word in ["automatic", "sdes", "dtls", "webrtc", "feedback"] {
             assert_eq!(word.parse::<MediaTransport>().unwrap().as_str(), word);
         }
         for word in ["full", "lite", "off"] {

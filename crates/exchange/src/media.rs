@@ -7,6 +7,7 @@
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
+use fernamt_sdp::FeedbackSet;
 use serde::{Deserialize, Serialize};
 
 mod protection;
@@ -120,9 +121,12 @@ pub struct Remote {
     pub silence: Option<Duration>,
     /// What the datagrams are.
     pub format: Format,
-    /// Whether the party understands feedback messages (RFC 4585: AVPF, SAVPF). They are taken out of
-    /// the RTCP for one that does not.
-    pub feedback: bool,
+    /// The feedback messages that the party takes (RFC 4585). All others are taken out of its RTCP.
+    pub feedback: FeedbackSet,
+    /// Whether it takes RTCP that begins with no report (RFC 5506). One that does not gets a report
+    /// before it. Not written down: the exchange says it anew with what both have agreed on.
+    #[serde(skip)]
+    pub reduced_size: bool,
     /// How packets to and from the party are protected. What is not protected as it says is dropped.
     pub protection: Protection,
     /// How far protected streams had come before a restart.
@@ -166,7 +170,8 @@ impl Remote {
             payload_types: Vec::new(),
             silence: None,
             format: Format::Rtp,
-            feedback: false,
+            feedback: FeedbackSet::NONE,
+            reduced_size: false,
             protection: Protection::None,
             rollovers: Rollovers::default(),
             ice: None,

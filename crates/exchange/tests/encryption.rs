@@ -139,6 +139,9 @@ fn every_kind_of_phone_calls_every_other_kind() {
         (Kind::Dtls, "offered", "dtls", Transport::Udp),
         (Kind::Browser, "automatic", "automatic", Transport::Wss),
         (Kind::Browser, "automatic", "automatic", Transport::Ws),
+        (Kind::Feedback, "never", "feedback", Transport::Udp),
+        (Kind::SdesFeedback, "required", "feedback", Transport::Udp),
+        (Kind::SdesFeedback, "automatic", "feedback", Transport::Tls),
     ];
     for caller in KINDS {
         for (callee, encryption, transport, signalling) in callees {

@@ -9,7 +9,7 @@ use fernamt_exchange::media::{
     self, Command, Dtls, Format, IceCandidateKind, MadeUpNames, Protection, ProtectionFailure,
     Remote, Rollovers, SrtpKey, SrtpKeys, StreamPosition,
 };
-use fernamt_sdp::CryptoSuite;
+use fernamt_sdp::{CryptoSuite, FeedbackSet};
 use rig::sdp::{KEY, Kind, answer, crypto, line, profile_of};
 use rig::secure::{Talking, config, talking};
 use rig::{ANSWER, OFFER, Rig, body};
@@ -140,6 +140,19 @@ fn keys_and_counters_survive_a_restart() {
         line(&answered, "a=ice-ufrag:"),
         line(&call.answered, "a=ice-ufrag:")
     );
+}
+
+#[test]
+fn what_version_2_has_written_is_picked_up_with_all_feedback_or_none() {
+    let mut rig = Rig::with(config());
+    // RTP/AVPF calls RTP/AVP.
+    let state = include_bytes!("data/feedback-version-2.bin").to_vec();
+    let reference = fernamt_exchange::Exchange::reference_of_state(&state).unwrap();
+    rig.states.push((reference, state));
+    rig.crash(config());
+    let remotes = rig.remotes();
+    let feedback: Vec<_> = remotes.iter().map(|(_, it)| it.feedback).collect();
+    assert_eq!(feedback, [FeedbackSet::EVERY, FeedbackSet::NONE]);
 }
 
 #[test]
@@ -339,7 +352,7 @@ fn video_is_relayed_and_what_nobody_knows_is_refused() {
     let invite = bert.expect(&mut rig, "INVITE");
     let offered = body(&invite);
     assert!(offered.contains("m=application 0 "), "{offered}");
-    assert!(!offered.contains("rtcp-fb"), "{offered}");
+    assert!(offered.contains("a=rtcp-fb:* nack pli\r\n"), "{offered}");
     assert_eq!(rig.open_ports.len(), 4);
     let his = ANSWER.to_owned()
         + "m=video 6002 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\nm=application 0 UDP/BFCP *\r\n";

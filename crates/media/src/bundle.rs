@@ -5,6 +5,7 @@
 use fernamt_exchange::media::{EndpointId, Remote};
 use fernamt_rtp::Packet;
 use fernamt_rtp::packet::Header;
+use fernamt_rtp::rtcp::Compound;
 
 use crate::endpoint::Link;
 use crate::gate::PayloadTypes;
@@ -108,19 +109,11 @@ impl Bundle {
         having.next().is_none().then_some(member)
     }
 
-    /// Whose an RTCP datagram is: that of its source, or of the source it reports on.
-    pub(crate) fn owner_of_rtcp(&self, datagram: &[u8]) -> Option<Link> {
-        let word = |at: usize| {
-            let bytes = datagram.get(at..)?.first_chunk::<4>()?;
-            Some(u32::from_be_bytes(*bytes))
-        };
-        if let Some(member) = self.heard.get(word(4)?) {
-            return self.link(member);
-        }
-        // The first source of a receiver report and the one that feedback is about stand in the
-        // same place (RFC 3550 section 6.4.2, RFC 4585 section 6.1).
-        let about = word(8).and_then(|ssrc| self.sent.get(ssrc));
-        self.link(about.unwrap_or(0))
+    /// Whose an RTCP datagram is: that of its source, or of a source that it is about.
+    pub(crate) fn owner_of_rtcp(&self, rtcp: Compound<'_>) -> Option<Link> {
+        let of_source = rtcp.source().and_then(|source| self.heard.get(source));
+        let member = of_source.or_else(|| rtcp.about().find_map(|about| self.sent.get(about)));
+        self.link(member.unwrap_or(0))
     }
 
     /// Notes a source that is sent for a member.

@@ -13,6 +13,7 @@ mod watch;
 use core::net::SocketAddr;
 
 use fernamt_exchange::media::{EndpointId, Format, Rollovers, Statistics};
+use fernamt_sdp::FeedbackSet;
 
 pub(crate) use setup::{Outbox, Outside, Setup};
 use watch::Watch;
@@ -92,8 +93,10 @@ pub(crate) struct Endpoint {
     bundle: Option<Box<Bundle>>,
     translations: Translations,
     format: Format,
-    /// The party understands feedback messages.
-    has_feedback: bool,
+    /// The feedback messages that the party takes.
+    feedback: FeedbackSet,
+    /// The party takes RTCP that begins with no report.
+    reduced_size: bool,
     /// The identification tag in packets of the party and for it: number of the extension, and name.
     mid: Option<(u8, Box<str>)>,
     /// Stands for both; zero: there is none.
@@ -125,7 +128,8 @@ impl Endpoint {
             bundle: None,
             translations: Translations::default(),
             format: Format::Rtp,
-            has_feedback: false,
+            feedback: FeedbackSet::NONE,
+            reduced_size: false,
             mid: None,
             mid_mark: 0,
             packets_per_second,

@@ -312,7 +312,7 @@ fn prepare(endpoint: &mut Endpoint, room: &mut Room, passage: &Passage) -> Optio
             }
             endpoint.with_own_tag(passage.mid_mark, room, passage.length)
         }
-        Content::Rtcp => endpoint.without_feedback(room.datagram(passage.length)),
+        Content::Rtcp => endpoint.fit_rtcp(room.whole(), passage.length),
         Content::Other => endpoint.lets_out_other().then_some(passage.length),
     }
 }

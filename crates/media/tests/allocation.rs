@@ -20,6 +20,7 @@ use common::{Exchange, PCMA, PCMU, Party, TELEPHONE_EVENT};
 use fernamt_exchange::media::{Command, DtlsRole, Remote, Translation};
 use fernamt_media::PlaneConfig;
 use fernamt_sdp::CryptoSuite::{AeadAes128Gcm, AeadAes256Gcm, AesCm128HmacSha1_80};
+use fernamt_sdp::FeedbackSet;
 
 /// Packets in each direction that are watched.
 const PACKETS: usize = 200;
@@ -106,12 +107,21 @@ fn a_relayed_packet_takes_nothing_from_the_heap() {
     let mut of_b = Cipher::new(AeadAes128Gcm, 5);
     let (mut a, mut b) = (Party::new(10), Party::new(20));
     let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let feedback = FeedbackSet::EVERY;
+    exchange.set_remote(
+        at_b,
+        Remote {
+            feedback,
+            ..b.remote()
+        },
+    );
     for (a_is_protected, b_is_protected) in [(false, false), (true, false), (true, true)] {
         if a_is_protected {
             exchange.set_remote(at_a, of_a.remote(&a));
         }
         if b_is_protected {
-            exchange.set_remote(at_b, of_b.remote(&b));
+            let remote = of_b.remote(&b);
+            exchange.set_remote(at_b, Remote { feedback, ..remote });
         }
         // All packets are made before, so that this thread needs nothing either.
         let packets = |party: &mut Party, cipher: &mut Cipher, is_protected: bool| {
@@ -122,10 +132,21 @@ fn a_relayed_packet_takes_nothing_from_the_heap() {
             });
             sealed.collect::<Vec<Vec<u8>>>()
         };
+        // Feedback with no report before it, so that it gets one.
+        let losses: Vec<Vec<u8>> = (0..PACKETS)
+            .map(|_| {
+                let loss = [0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2];
+                match a_is_protected {
+                    true => of_a.seal_rtcp(&loss),
+                    false => loss.to_vec(),
+                }
+            })
+            .collect();
         let said = packets(&mut a, &mut of_a, a_is_protected);
         let answered = packets(&mut b, &mut of_b, b_is_protected);
         let mut room = [0; 2_048];
         let (to_a, to_b) = (a.relay.unwrap(), b.relay.unwrap());
+        let rtcp_to_a = std::net::SocketAddr::new(to_a.ip(), to_a.port() + 1);
         for number in 0..PACKETS {
             // The first ones make the sources known.
             if number == 5 {
@@ -133,6 +154,8 @@ fn a_relayed_packet_takes_nothing_from_the_heap() {
             }
             a.rtp.send_to(&said[number], to_a).unwrap();
             b.rtp.recv_from(&mut room).unwrap();
+            a.rtcp.send_to(&losses[number], rtcp_to_a).unwrap();
+            b.rtcp.recv_from(&mut room).unwrap();
             b.rtp.send_to(&answered[number], to_b).unwrap();
             a.rtp.recv_from(&mut room).unwrap();
         }

@@ -18,6 +18,7 @@ use fernamt_exchange::media::{
     SrtpKeys, Translation,
 };
 use fernamt_media::{Certificate, PlaneConfig};
+use fernamt_sdp::{Feedback, FeedbackSet};
 
 const A: u8 = 10;
 const B: u8 = 20;
@@ -420,7 +421,7 @@ fn numbers_and_feedback_are_translated_for_the_other_side() {
         at_a,
         Remote {
             payload_types: vec![PCMA, 126],
-            feedback: true,
+            feedback: FeedbackSet::NONE.with(Feedback::PictureLoss),
             translations: vec![Translation {
                 from: 126,
                 to: TELEPHONE_EVENT,
@@ -442,6 +443,7 @@ fn numbers_and_feedback_are_translated_for_the_other_side() {
     a.send_rtcp(&[report.as_slice(), &loss].concat());
     assert_eq!(b.hear_rtcp(), report);
     a.send_rtcp(&loss);
+    // The other one takes it.
     b.send_rtcp(&[b.report().as_slice(), &loss].concat());
     assert_eq!(a.hear_rtcp(), [b.report().as_slice(), &loss].concat());
     assert!(b.hears_nothing());

@@ -1,9 +1,13 @@
 //! RTCP packets (RFC 3550 section 6, RFC 4585 section 6): bytes to views and back; no timing rules.
 
+mod description;
 pub mod feedback;
+mod sources;
 
 use crate::bytes::{u8_at, u16_at, u32_at};
 use crate::packet::VERSION;
+
+pub use description::{CNAME, Item, SourceDescription};
 
 /// Bytes of the header that every packet has.
 pub const HEADER_BYTES: usize = 4;
@@ -21,9 +25,7 @@ const GOODBYE: u8 = 203;
 const APPLICATION: u8 = 204;
 const TRANSPORT_FEEDBACK: u8 = 205;
 const PAYLOAD_FEEDBACK: u8 = 206;
-
-/// The item that names a source for good.
-pub const CNAME: u8 = 1;
+const EXTENDED_REPORT: u8 = 207;
 
 /// Why bytes are no RTCP. The peer, or somebody who is none, broke a rule: the datagram is
 /// dropped and counted.
@@ -188,7 +190,14 @@ pub enum Rtcp<'a> {
         /// The rest.
         control: &'a [u8],
     },
-    /// A packet of a type that is not read here, such as an extended report (207, RFC 3611), carried.
+    /// An extended report (RFC 3611), whose blocks are carried.
+    ExtendedReport {
+        /// Who reports.
+        ssrc: u32,
+        /// Whole blocks, one behind the other.
+        blocks: &'a [u8],
+    },
+    /// A packet of a type that is not read here, carried.
     Other {
         /// Which type.
         packet_type: u8,
@@ -341,12 +350,26 @@ fn read_body(packet_type: u8, count: u8, body: &[u8]) -> Option<Rtcp<'_>> {
             media: u32_at(body, 4)?,
             control: body.get(8..)?,
         },
+        EXTENDED_REPORT => Rtcp::ExtendedReport {
+            ssrc: u32_at(body, 0)?,
+            blocks: whole_blocks(body.get(4..)?)?,
+        },
         _ => Rtcp::Other {
             packet_type,
             count,
             body,
         },
     })
+}
+
+/// The blocks of an extended report, when their lengths fill it (RFC 3611 section 3).
+fn whole_blocks(blocks: &[u8]) -> Option<&[u8]> {
+    let mut rest = blocks;
+    while !rest.is_empty() {
+        let words = usize::from(u16_at(rest, 2)?);
+        rest = rest.get(HEADER_BYTES + words * 4..)?;
+    }
+    Some(blocks)
 }
 
 /// What follows the blocks is a profile's own and is not read.
@@ -360,73 +383,6 @@ fn goodbye_reason(rest: &[u8]) -> Option<&[u8]> {
     match rest.split_first() {
         None => Some(b""),
         Some((&length, text)) => text.get(..usize::from(length)),
-    }
-}
-
-/// The chunks of a source description (RFC 3550 section 6.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SourceDescription<'a> {
-    chunks: &'a [u8],
-    count: u8,
-}
-
-/// One item about a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Item<'a> {
-    /// The source.
-    pub ssrc: u32,
-    /// Which item; [`CNAME`] is 1.
-    pub kind: u8,
-    /// The text, in UTF-8 perhaps.
-    pub text: &'a [u8],
-}
-
-impl<'a> SourceDescription<'a> {
-    fn check(chunks: &'a [u8], count: u8) -> Option<SourceDescription<'a>> {
-        let mut rest = chunks;
-        for _ in 0..count {
-            rest = each_item(rest, |_| {})?;
-        }
-        Some(SourceDescription { chunks, count })
-    }
-
-    /// Calls `take` with every item of every source.
-    pub fn for_each(&self, mut take: impl FnMut(Item<'a>)) {
-        let mut rest = self.chunks;
-        for _ in 0..self.count {
-            match each_item(rest, &mut take) {
-                Some(behind) => rest = behind,
-                None => return,
-            }
-        }
-    }
-
-    /// The canonical name of a source.
-    pub fn cname(&self, ssrc: u32) -> Option<&'a [u8]> {
-        let mut name = None;
-        self.for_each(|item| {
-            if item.ssrc == ssrc && item.kind == CNAME && name.is_none() {
-                name = Some(item.text);
-            }
-        });
-        name
-    }
-}
-
-/// Goes through one chunk; returns what follows it.
-fn each_item<'a>(chunk: &'a [u8], mut take: impl FnMut(Item<'a>)) -> Option<&'a [u8]> {
-    let ssrc = u32_at(chunk, 0)?;
-    let mut at = 4;
-    loop {
-        let kind = u8_at(chunk, at)?;
-        if kind == 0 {
-            // The list ends with at least one zero, up to the next word.
-            return chunk.get((at / 4 + 1) * 4..);
-        }
-        let length = usize::from(u8_at(chunk, at + 1)?);
-        let text = chunk.get(at + 2..)?.get(..length)?;
-        take(Item { ssrc, kind, text });
-        at += 2 + length;
     }
 }
 

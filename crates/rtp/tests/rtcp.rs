@@ -202,7 +202,7 @@ fn applications_goodbyes_and_unknown_packets_are_carried() {
     let bytes = [
         0x83, 204, 0, 3, 0, 0, 0, 9, b'T', b'E', b'S', b'T', 1, 2, 3, 4, //
         0x81, 203, 0, 2, 0, 0, 0, 9, 2, b'o', b'k', 0, //
-        0x85, 207, 0, 1, 5, 6, 7, 8,
+        0x85, 208, 0, 1, 5, 6, 7, 8,
     ];
     let packets: Vec<_> = Compound::parse(&bytes).unwrap().iter().collect();
     assert_eq!(
@@ -219,12 +219,58 @@ fn applications_goodbyes_and_unknown_packets_are_carried() {
                 reason: b"ok"
             },
             Rtcp::Other {
-                packet_type: 207,
+                packet_type: 208,
                 count: 5,
                 body: &[5, 6, 7, 8]
             },
         ]
     );
+}
+
+#[test]
+fn the_blocks_of_an_extended_report_fill_it() {
+    let reference_time = [4, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8];
+    let report =
+        |words: u8, blocks: &[u8]| [&[0x80, 207, 0, words, 0, 0, 0, 9][..], blocks].concat();
+    for (words, blocks) in [(1, &[][..]), (4, &reference_time), (2, &[7, 0, 0, 0])] {
+        let bytes = report(words, blocks);
+        let packet = Compound::parse(&bytes).unwrap().iter().next();
+        assert_eq!(packet, Some(Rtcp::ExtendedReport { ssrc: 9, blocks }));
+    }
+    let too_long = [4, 0, 0, 3, 1, 2, 3, 4, 5, 6, 7, 8];
+    for bytes in [report(4, &too_long), report(2, &[7, 0, 0xff, 0xff])] {
+        assert_eq!(refused(&bytes), RtcpError::Count { packet_type: 207 });
+    }
+    let of_nobody = [0x80, 207, 0, 0];
+    assert_eq!(refused(&of_nobody), RtcpError::Count { packet_type: 207 });
+}
+
+#[test]
+fn who_has_sent_a_compound_and_whom_it_is_about_is_told() {
+    let who = |bytes: &[u8]| {
+        let compound = Compound::parse(bytes).unwrap();
+        (compound.source(), compound.about().collect::<Vec<_>>())
+    };
+    let mut report = Vec::new();
+    // The times of a sender report are not taken for a source.
+    write_sender_report(9, &SenderInfo::default(), &[BLOCK], &mut report);
+    write_cname(9, "fernamt", &mut report);
+    assert_eq!(who(&report), (Some(9), vec![7]));
+    let picture_loss = [0x81, 206, 0, 2, 0, 0, 0, 9, 0, 0, 0, 5];
+    assert_eq!(who(&picture_loss), (Some(9), vec![5]));
+    let full_intra = [
+        0x84, 206, 0, 4, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 6, 1, 0, 0, 0,
+    ];
+    assert_eq!(who(&full_intra), (Some(9), vec![6]), "not source 0");
+    let mut estimate = vec![0x8f, 206, 0, 6, 0, 0, 0, 9, 0, 0, 0, 0];
+    estimate.extend(b"REMB\x02\x00\x00\x09\x00\x00\x00\x03\x00\x00\x00\x04");
+    assert_eq!(who(&estimate), (Some(9), vec![3, 4]));
+    let both = [&report[..], &picture_loss].concat();
+    assert_eq!(who(&both), (Some(9), vec![7, 5]));
+    let mut goodbye = vec![0x80, 203, 0, 0];
+    assert_eq!(who(&goodbye), (None, vec![]));
+    goodbye.extend(&picture_loss);
+    assert_eq!(who(&goodbye).0, None, "what follows is another packet");
 }
 
 #[test]
@@ -263,6 +309,7 @@ proptest! {
         let bytes = [&[first, packet_type, 0, words][..], &body[..usize::from(words) * 4]].concat();
         if let Ok(compound) = Compound::parse(&bytes) {
             prop_assert_eq!(compound.iter().count(), 1);
+            compound.about().for_each(drop);
             for packet in compound {
                 if let Rtcp::SourceDescription(names) = packet {
                     names.for_each(|item| assert!(item.text.len() <= 255));

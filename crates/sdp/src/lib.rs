@@ -49,7 +49,7 @@ pub use crypto::{Crypto, CryptoObjection, CryptoSuite, InlineKey, MasterKey, Mas
 pub use description::{Connection, Origin, SessionDescription};
 pub use error::{Blame, NegotiationError, ParseError};
 pub use extmap::ExtMap;
-pub use feedback::RtcpFeedback;
+pub use feedback::{Feedback, FeedbackSet, RtcpFeedback};
 pub use fingerprint::{Fingerprint, HashFunction};
 pub use format::{Format, RtpMap};
 pub use ice::{

@@ -50,10 +50,12 @@ pub struct MediaRewrite<'r> {
     /// How the section is transported between us and the reader, instead of how its writer does it.
     ///
     /// With one in any section, all that the writer says about its transport goes from the session
-    /// and from every section: keys (also the old `k=` line), ICE, bundle, `mid`, RTCP, and the capability negotiation that
-    /// offers more of it. `rtcp-fb` stays for a reader whose profile has feedback; lines about
-    /// sources and header extensions stay for one that [is WebRTC](TransportDescription::is_webrtc),
-    /// but for the extension with the `mid`. The m-line gets the profile, and the section and the
+    /// and from every section: keys (also the old `k=` line), ICE, bundle, `mid`, RTCP, and the
+    /// capability negotiation that offers more of it. `rtcp-fb` stays for a reader whose profile has feedback; for any other one
+    /// its lines become one for each kind, with `*`, which phones read beside a profile without it.
+    /// Lines about sources and header extensions, and feedback that needs one (`transport-cc`), stay
+    /// for a reader that [is WebRTC](TransportDescription::is_webrtc), but for the extension with the
+    /// `mid`. The m-line gets the profile, and the section and the
     /// session get the lines, of this one. In a section that is rejected only `mid` is written.
     /// [`MediaRewrite::rtcp`] has no effect beside it.
     pub transport: Option<&'r TransportDescription>,

@@ -93,7 +93,8 @@ fn a_browser_reads_like_an_old_phone() {
          m=video 30002 RTP/AVP 96 97 103 104\nc=IN IP4 198.51.100.1\na=sendrecv\na=rtpmap:96 VP8/90000\n\
          a=rtpmap:97 rtx/90000\na=fmtp:97 apt=96\na=rtpmap:103 H264/90000\n\
          a=fmtp:103 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f\n\
-         a=rtpmap:104 rtx/90000\na=fmtp:104 apt=103\n"
+         a=rtpmap:104 rtx/90000\na=fmtp:104 apt=103\n\
+         a=rtcp-fb:* nack pli\na=rtcp-fb:* ccm fir\na=rtcp-fb:* nack\na=rtcp-fb:* goog-remb\n"
     );
 }
 
@@ -160,10 +161,11 @@ fn between_browsers_sources_and_feedback_stay() {
 }
 
 #[test]
-fn feedback_stays_for_a_reader_that_has_it() {
+fn feedback_stays_for_a_reader_that_has_it_and_becomes_simple_for_any_other() {
     let plain = TransportDescription::new(Profile::Avp);
     let text = rewrite(LINPHONE, vec![relay(0, &plain)]);
-    assert!(!text.contains("rtcp-fb") && !text.contains("acfg") && !text.contains("crypto"));
+    assert!(!text.contains("acfg") && !text.contains("crypto"));
+    assert!(text.contains("a=rtcp-fb:* ccm tmmbr\n") && !text.contains("trr-int"));
     assert!(
         text.contains("a=rtcp-xr:rcvr-rtt=all:10000 stat-summary=loss,dup,jitt,TTL voip-metrics\n")
     );
@@ -173,6 +175,14 @@ fn feedback_stays_for_a_reader_that_has_it() {
     assert!(text.contains("a=rtcp-fb:* ccm tmmbr\n"));
     let text = rewrite(CHROME_OFFER, vec![relay(0, &feedback), relay(2, &feedback)]);
     assert!(text.contains("a=rtcp-fb:96 nack pli\n") && !text.contains("a=ssrc"));
+    // The header extension that it is about is gone.
+    assert!(!text.contains("transport-cc"), "{text}");
+    let refused = MediaRewrite {
+        reject: true,
+        ..relay(2, &plain)
+    };
+    let text = rewrite(CHROME_OFFER, vec![relay(0, &plain), refused]);
+    assert!(!text.contains("rtcp-fb"), "{text}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::bridge::{Prospect, Reach, Side};
 use super::release::Ending;
 use super::{Call, Leg, Stage};
 use crate::cause::Cause;
-use crate::encryption::Demand;
+use crate::encryption::{Demand, Policy};
 use crate::leg::{Description, LegCommand, ReplyToken, Warning};
 use crate::media::{EndpointId, ProtectionFailure, SrtpKeys};
 use crate::registrar::Nat;
@@ -205,15 +205,16 @@ impl Call {
     /// A called party does not take the offer as it is protected: it is made the next one.
     pub(super) fn offer_otherwise(&mut self, stack: &mut Stack, leg: u8, status: u16) {
         let side = self.side_of_leg(leg);
+        let had_feedback = self.bridge.policy(side).is_some_and(Policy::has_feedback);
         let Some(policy) = self.bridge.offer_otherwise(side) else {
             return;
         };
-        let instead = match policy.demand {
-            Demand::Never => "clear media",
-            Demand::Offered | Demand::Required => "encrypted media only",
+        let (refused, instead) = match policy.demand {
+            _ if had_feedback => ("offer with feedback", "a profile without"),
+            Demand::Never => ("encrypted offer", "clear media"),
+            Demand::Offered | Demand::Required => ("encrypted offer", "encrypted media only"),
         };
-        let why =
-            format!("The device refuses the encrypted offer ({status}): it is offered {instead}.");
+        let why = format!("The device refuses the {refused} ({status}): it is offered {instead}.");
         self.decided(stack, &why);
         let another = self.has_another_offer(side);
         let offer = self.legs.first().and_then(|caller| caller.sip.offer());

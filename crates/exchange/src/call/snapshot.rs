@@ -20,7 +20,8 @@ use crate::stack::Stack;
 /// refuses newer ones and says so.
 pub(super) const VERSION: u8 = 3;
 
-/// The version whose keys had no life of their own, and whose legs knew nothing of what their media were before.
+/// The version whose keys had no life of their own, whose legs knew nothing of what their media were
+/// before, and which knew only whether a party has feedback.
 pub(super) const SECOND_VERSION: u8 = 2;
 
 /// The version whose media were in clear always.

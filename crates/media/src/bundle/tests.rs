@@ -77,10 +77,20 @@ fn rtcp_belongs_to_its_source_or_to_what_it_reports_on() {
         report.extend([0; 20]);
         report
     };
-    assert_eq!(bundle.owner_of_rtcp(&report(7, 0x55)), Some(link(3)));
-    assert_eq!(bundle.owner_of_rtcp(&report(9, 0x55)), Some(link(2)));
-    assert_eq!(bundle.owner_of_rtcp(&report(9, 9)), Some(link(1)));
-    assert_eq!(bundle.owner_of_rtcp(&[0x80, 201]), None);
+    let owner = |rtcp: &[u8]| bundle.owner_of_rtcp(Compound::parse(rtcp).unwrap());
+    assert_eq!(owner(&report(7, 0x55)), Some(link(3)));
+    assert_eq!(owner(&report(9, 0x55)), Some(link(2)));
+    assert_eq!(owner(&report(9, 9)), Some(link(1)));
+    // What a packet behind the first is about counts, too, and a request that names its source in a
+    // list.
+    let full_intra = [
+        0x84, 206, 0, 4, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0x55, 1, 0, 0, 0,
+    ];
+    assert_eq!(owner(&full_intra), Some(link(2)));
+    assert_eq!(
+        owner(&[&report(9, 9)[..], &full_intra].concat()),
+        Some(link(2))
+    );
 }
 
 #[test]

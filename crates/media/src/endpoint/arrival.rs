@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use fernamt_exchange::media::{EndpointId, Format};
 use fernamt_rtp::packet::Header;
+use fernamt_rtp::rtcp::Compound;
 use fernamt_rtp::{Kind, Packet, classify};
 
 use super::{Arrival, Content, DROPPED, Endpoint, Link, Taken};
@@ -157,45 +158,65 @@ impl Endpoint {
         from: SocketAddr,
         now_micros: u64,
     ) -> Taken {
-        let Some(gate) = &mut self.gate else {
-            return DROPPED;
+        match self.judge_rtcp(channel, datagram, from, now_micros) {
+            None => DROPPED,
+            Some((arrival, length)) => Taken {
+                arrival,
+                length,
+                has_latched: false,
+            },
+        }
+    }
+
+    /// Judges RTCP: whether it is authentic, all of it well formed, and the party's; whose it is, and
+    /// its length in clear. Phones have been brought down by lengths that lie, so none passes.
+    fn judge_rtcp(
+        &mut self,
+        channel: Channel,
+        datagram: &mut [u8],
+        from: SocketAddr,
+        now_micros: u64,
+    ) -> Option<(Arrival, usize)> {
+        let is_clear = self.shield.is_clear();
+        let length = match is_clear {
+            true => datagram.len(),
+            false => self.open_rtcp(channel, datagram, from, now_micros)?,
         };
-        let length = if self.shield.is_clear() {
-            let verdict = rtcp_source(datagram)
-                .map(|ssrc| gate.admit_rtcp(from, ssrc, channel == Channel::Rtp, now_micros));
-            match verdict {
-                Some(Verdict::Accepted | Verdict::Latched) => datagram.len(),
-                Some(Verdict::Dropped) | None => return DROPPED,
-            }
-        } else {
-            let is_here = gate.rtcp_channel() == Some(channel);
-            if !is_here || !gate.may_try(channel, from, now_micros) {
-                return DROPPED;
-            }
-            let Some(length) = self.shield.open_rtcp(channel, datagram, now_micros) else {
-                self.packets_unauthentic += 1;
-                return DROPPED;
-            };
-            if datagram.get(..length).and_then(rtcp_source).is_none() {
-                return DROPPED;
-            }
+        let rtcp = Compound::parse(datagram.get(..length)?).ok()?;
+        let source = rtcp.source()?;
+        let gate = self.gate.as_mut()?;
+        if !is_clear {
             gate.authenticated_rtcp(channel, from);
-            length
-        };
-        let clear = datagram.get(..length).unwrap_or_default();
-        let owner = self
-            .bundle
-            .as_ref()
-            .and_then(|bundle| bundle.owner_of_rtcp(clear));
+        } else if gate.admit_rtcp(from, source, channel == Channel::Rtp, now_micros)
+            == Verdict::Dropped
+        {
+            return None;
+        }
+        let bundle = self.bundle.as_ref();
+        let owner = bundle.and_then(|bundle| bundle.owner_of_rtcp(rtcp));
         let arrival = match owner.filter(|owner| owner.endpoint != self.id) {
             Some(rider) => Arrival::Carried(rider, Content::Rtcp),
             None => Arrival::Accepted(Content::Rtcp),
         };
-        Taken {
-            arrival,
-            length,
-            has_latched: false,
+        Some((arrival, length))
+    }
+
+    /// Takes the protection off RTCP from where it may come from: its length then.
+    fn open_rtcp(
+        &mut self,
+        channel: Channel,
+        datagram: &mut [u8],
+        from: SocketAddr,
+        now_micros: u64,
+    ) -> Option<usize> {
+        let gate = self.gate.as_mut()?;
+        let is_here = gate.rtcp_channel() == Some(channel);
+        if !is_here || !gate.may_try(channel, from, now_micros) {
+            return None;
         }
+        let length = self.shield.open_rtcp(channel, datagram, now_micros);
+        self.packets_unauthentic += u64::from(length.is_none());
+        length
     }
 
     #[inline(never)]
@@ -249,20 +270,4 @@ impl Endpoint {
         self.watch.heard(now_micros);
         true
     }
-}
-
-/// The source of the first packet of a compound, when all of it is well formed.
-fn rtcp_source(datagram: &[u8]) -> Option<u32> {
-    let mut rest = datagram;
-    while !rest.is_empty() {
-        // RFC 3550 section 6.4: version, type, and the length in words less one.
-        let (&[first, _, length @ ..], _) = rest.split_first_chunk::<4>()?;
-        if first >> 6 != 2 {
-            return None;
-        }
-        let bytes = (usize::from(u16::from_be_bytes(length)) + 1) * 4;
-        rest = rest.get(bytes..)?;
-    }
-    let ssrc = datagram.get(4..8)?.first_chunk::<4>()?;
-    Some(u32::from_be_bytes(*ssrc))
 }

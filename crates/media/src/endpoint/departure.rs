@@ -4,9 +4,11 @@ use core::net::SocketAddr;
 
 use fernamt_exchange::media::{EndpointId, Format};
 use fernamt_rtp::extension::{put_element, remove_extension};
-use fernamt_rtp::rtcp::feedback::remove_feedback;
+use fernamt_rtp::rtcp::feedback::{FeedbackKind, Left, behind_report, retain_feedback};
+use fernamt_sdp::Feedback;
 
 use super::Endpoint;
+use crate::config::MAX_DATAGRAM_BYTES;
 use crate::gate::Gate;
 use crate::socket::{Channel, Room};
 
@@ -55,16 +57,19 @@ impl Endpoint {
         }
     }
 
-    /// Takes out of RTCP what the party does not understand: its length then; `None`: nothing is
-    /// left.
-    pub(crate) fn without_feedback(&self, datagram: &mut [u8]) -> Option<usize> {
+    /// Takes out of a datagram of RTCP in `room` what the party does not take, and gives it the form
+    /// that it takes: its length then; `None`: nothing is left.
+    pub(crate) fn fit_rtcp(&self, room: &mut [u8], length: usize) -> Option<usize> {
         if self.format != Format::Rtp {
             return None;
         }
-        if self.has_feedback {
-            return Some(datagram.len());
+        let takes = |kind| self.feedback.contains(named(kind));
+        match retain_feedback(room.get_mut(..length)?, takes).ok()? {
+            Left::Nothing => None,
+            Left::Compound(length) => Some(length),
+            Left::ReducedSize(length) if self.reduced_size => Some(length),
+            Left::ReducedSize(length) => behind_report(room.get_mut(..MAX_DATAGRAM_BYTES)?, length),
         }
-        remove_feedback(datagram).ok()?.length_for(false)
     }
 
     /// Whether what is not RTP goes on to the party.
@@ -141,5 +146,22 @@ impl Endpoint {
     #[inline]
     pub(crate) fn mid_mark(&self) -> u64 {
         self.mid_mark
+    }
+}
+
+/// What session descriptions call a kind of feedback.
+const fn named(kind: FeedbackKind) -> Feedback {
+    match kind {
+        FeedbackKind::Nack => Feedback::Nack,
+        FeedbackKind::Tmmbr | FeedbackKind::Tmmbn => Feedback::BitRate,
+        FeedbackKind::TransportWide => Feedback::TransportWide,
+        FeedbackKind::PictureLoss => Feedback::PictureLoss,
+        FeedbackKind::SliceLoss => Feedback::SliceLoss,
+        FeedbackKind::ReferencePicture => Feedback::ReferencePicture,
+        FeedbackKind::FullIntra => Feedback::FullIntra,
+        FeedbackKind::TradeoffRequest | FeedbackKind::TradeoffNotification => Feedback::Tradeoff,
+        FeedbackKind::VideoBackChannel => Feedback::VideoBackChannel,
+        FeedbackKind::Remb => Feedback::Remb,
+        FeedbackKind::Other => Feedback::Other,
     }
 }

@@ -77,7 +77,8 @@ impl Endpoint {
         self.translations = Translations::new(&remote.translations);
         self.reception.describe(remote);
         self.format = remote.format;
-        self.has_feedback = remote.feedback;
+        self.feedback = remote.feedback;
+        self.reduced_size = remote.reduced_size;
         self.mid_mark = mid_mark(remote);
         self.mid.clone_from(&remote.mid);
         let itself = self.carrier_link();

@@ -526,6 +526,7 @@ fn keys(side: usize) -> SrtpKeys {
         suite: CryptoSuite::AesCm128HmacSha1_80,
         key_and_salt: vec![fill + side as u8; 30].into(),
         identifier: Box::default(),
+        lifetime_packets: None,
     };
     SrtpKeys {
         ours: key(0x10),

@@ -130,7 +130,8 @@ impl Browser {
         };
         Remote {
             rtcp: Some(address),
-            feedback: true,
+            feedback: fernamt_sdp::FeedbackSet::EVERY,
+            reduced_size: true,
             protection,
             ice: self.ice.as_ref().map(|agent| Ice {
                 local: credentials("ours"),

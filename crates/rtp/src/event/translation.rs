@@ -1,4 +1,4 @@
-//! Events and timestamps from one side's numbers and clock to the other's (RFC 4733), in place; no
+//! Events from one side's number and clock to the other's (RFC 4733), in place; no timestamp, no
 //! sound, no tones.
 
 use crate::packet::{HEADER_BYTES, Packet};
@@ -64,54 +64,4 @@ pub fn set_payload_type(packet: &mut [u8], payload_type: u8) -> Option<()> {
 fn scale(ticks: u64, from_hertz: u32, to_hertz: u32) -> u64 {
     let from = u64::from(from_hertz.max(1));
     (ticks * u64::from(to_hertz) + from / 2) / from
-}
-
-/// The timestamps of one source at another clock rate. They begin as they are, run at the other rate
-/// from there, and wrap when they should, for however long a call lasts.
-#[derive(Clone, Copy, Debug)]
-pub struct TimestampScale {
-    from_hertz: u32,
-    to_hertz: u32,
-    begin: u32,
-    last: u32,
-    /// Ticks since the beginning at the last timestamp; less than none for what was overtaken.
-    passed: i64,
-}
-
-impl TimestampScale {
-    /// For a source whose first timestamp is `begin`.
-    pub const fn new(from_hertz: u32, to_hertz: u32, begin: u32) -> TimestampScale {
-        TimestampScale {
-            from_hertz,
-            to_hertz,
-            begin,
-            last: begin,
-            passed: 0,
-        }
-    }
-
-    /// The timestamp at the other rate. Those that come one after the other must be less than 2^31
-    /// ticks apart, in either direction, as for everything that reads them.
-    pub const fn translate(&mut self, timestamp: u32) -> u32 {
-        let step = timestamp.wrapping_sub(self.last).cast_signed();
-        self.last = timestamp;
-        self.passed = self.passed.saturating_add(step as i64);
-        // No call lasts for so long that this needs more than 128 bits.
-        let scaled =
-            (self.passed as i128 * self.to_hertz as i128).div_euclid(if self.from_hertz == 0 {
-                1
-            } else {
-                self.from_hertz as i128
-            });
-        self.begin.wrapping_add(scaled as u32)
-    }
-
-    /// Gives a packet the timestamp at the other rate. `None` when it is too short.
-    pub fn apply(&mut self, packet: &mut [u8]) -> Option<()> {
-        let header = packet.first_chunk_mut::<HEADER_BYTES>()?;
-        let [_, _, _, _, t0, t1, t2, t3, ..] = header;
-        let timestamp = self.translate(u32::from_be_bytes([*t0, *t1, *t2, *t3]));
-        [*t0, *t1, *t2, *t3] = timestamp.to_be_bytes();
-        Some(())
-    }
 }

@@ -3,8 +3,9 @@
 
 use super::{Compound, HEADER_BYTES, PAYLOAD_FEEDBACK, Rtcp, RtcpError, TRANSPORT_FEEDBACK, read};
 use super::{RECEIVER_REPORT, SENDER_REPORT};
+use crate::packet::VERSION;
 
-/// What a feedback message is about, as far as `a=rtcp-fb` tells such messages apart.
+/// What a feedback message is about, as far as `a=rtcp-fb` (RFC 4585 section 4.2) tells such messages apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FeedbackKind {
     /// Packets are missing (RFC 4585 section 6.2.1).
@@ -59,24 +60,6 @@ impl FeedbackKind {
         };
         fits.then_some(kind)
     }
-
-    /// What `a=rtcp-fb` says to allow it, behind the payload type; `None` for what has no name of its
-    /// own.
-    pub const fn attribute(self) -> Option<&'static str> {
-        Some(match self {
-            FeedbackKind::Nack => "nack",
-            FeedbackKind::Tmmbr | FeedbackKind::Tmmbn => "ccm tmmbr",
-            FeedbackKind::TransportWide => "transport-cc",
-            FeedbackKind::PictureLoss => "nack pli",
-            FeedbackKind::SliceLoss => "nack sli",
-            FeedbackKind::ReferencePicture => "nack rpsi",
-            FeedbackKind::FullIntra => "ccm fir",
-            FeedbackKind::TradeoffRequest | FeedbackKind::TradeoffNotification => "ccm tstr",
-            FeedbackKind::VideoBackChannel => "ccm vbcm",
-            FeedbackKind::Remb => "goog-remb",
-            FeedbackKind::Other => return None,
-        })
-    }
 }
 
 /// One or more entries.
@@ -98,27 +81,8 @@ pub enum Left {
     /// So many bytes that begin with a report, as RTCP without RFC 5506 has to (RFC 3550 section 6.1).
     Compound(usize),
     /// So many bytes that begin with something else: for a side that negotiated `rtcp-rsize`
-    /// (RFC 5506) only.
+    /// (RFC 5506) as they are, for any other [`behind_report`].
     ReducedSize(usize),
-}
-
-impl Left {
-    /// How many bytes there are to be sent to a side that takes reduced-size RTCP, or does not.
-    pub const fn length_for(self, takes_reduced_size: bool) -> Option<usize> {
-        match self {
-            Left::Compound(length) => Some(length),
-            Left::ReducedSize(length) if takes_reduced_size => Some(length),
-            Left::ReducedSize(_) | Left::Nothing => None,
-        }
-    }
-}
-
-/// Takes all feedback out of a datagram of RTCP in place, for a side that did not negotiate AVPF.
-///
-/// # Errors
-/// [`RtcpError`] when the datagram is no RTCP from beginning to end; it is as it was then.
-pub fn remove_feedback(datagram: &mut [u8]) -> Result<Left, RtcpError> {
-    retain_feedback(datagram, |_| false)
 }
 
 /// Leaves only the feedback that `keep` wants in a datagram of RTCP, in place; what is no feedback
@@ -157,4 +121,27 @@ pub fn retain_feedback(
         Some(&(SENDER_REPORT | RECEIVER_REPORT)) => Left::Compound(kept),
         _ => Left::ReducedSize(kept),
     })
+}
+
+/// Bytes of a report without blocks.
+pub const EMPTY_REPORT_BYTES: usize = 8;
+
+/// Puts an empty receiver report of the same source before a datagram of `length` bytes in `room`
+/// that begins with something else, for a side that takes compound packets only (RFC 3550 section
+/// 6.1). The length then; `None` when there is no room for it, or the first
+/// packet names no source.
+///
+/// A name of the source (CNAME) is not put there: its own reports carry it, and one that we make
+/// up would be another name of the same source.
+pub fn behind_report(room: &mut [u8], length: usize) -> Option<usize> {
+    let source = Compound {
+        bytes: room.get(..length)?,
+    }
+    .source()?;
+    let whole = room.get_mut(..length.checked_add(EMPTY_REPORT_BYTES)?)?;
+    whole.copy_within(..length, EMPTY_REPORT_BYTES);
+    let report: &mut [u8; EMPTY_REPORT_BYTES] = whole.first_chunk_mut()?;
+    let [s0, s1, s2, s3] = source.to_be_bytes();
+    *report = [VERSION << 6, RECEIVER_REPORT, 0, 1, s0, s1, s2, s3];
+    Some(whole.len())
 }

@@ -11,6 +11,7 @@ use super::{
 use crate::attribute::{Attribute, Direction};
 use crate::description::{Connection, SessionDescription};
 use crate::extmap::is_mid_extension;
+use crate::feedback::{Feedback, FeedbackSet, RtcpFeedback};
 use crate::line::Line;
 use crate::media::Media;
 use crate::renumber::PayloadMap;
@@ -268,7 +269,7 @@ impl<'s, 'r> Section<'s, 'r> {
             // It belongs into the session; here it would name sections that are called otherwise.
             || attribute.name == "group"
             || is_mid_extension(attribute)
-            || attribute.name == "rtcp-fb" && !own.is_some_and(TransportDescription::feedback)
+            || attribute.name == "rtcp-fb" && !own.is_some_and(|own| keeps_feedback(own, attribute))
             || is_of_browsers(attribute) && !own.is_some_and(TransportDescription::is_webrtc)
     }
 
@@ -285,11 +286,24 @@ impl<'s, 'r> Section<'s, 'r> {
         }
         if let Some(own) = self.change.transport {
             put_section(own, self.rejected, &mut add);
+            if !own.feedback() && !self.rejected {
+                for feedback in FeedbackSet::of(self.media).lines() {
+                    add(format_args!("rtcp-fb:* {feedback}"));
+                }
+            }
         }
         for attribute in self.change.append {
             add(format_args!("{attribute}"));
         }
     }
+}
+
+/// Whether a line about feedback stays as it is: for a reader whose profile has feedback, but for what
+/// needs a header extension that only browsers understand.
+fn keeps_feedback(own: &TransportDescription, attribute: &Attribute<'_>) -> bool {
+    let line = RtcpFeedback::parse(attribute);
+    let feedback = line.and_then(|line| line.feedback());
+    own.is_webrtc() || own.feedback() && feedback != Some(Feedback::TransportWide)
 }
 
 /// The codec of telephone events when the offerer knows them by another clock rate.

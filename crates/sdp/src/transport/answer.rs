@@ -221,10 +221,6 @@ pub struct Settled {
     pub ice: bool,
     /// Whether RTCP shares the port of RTP.
     pub rtcp_mux: bool,
-    /// Whether RTCP may be of reduced size.
-    pub rtcp_reduced_size: bool,
-    /// Whether there is feedback.
-    pub feedback: bool,
 }
 
 impl Settled {
@@ -256,15 +252,12 @@ impl Settled {
         if offer.rtcp_mux_only && !rtcp_mux {
             return Err(TransportError::MuxRequired);
         }
-        let feedback = offer.feedback() && answer.feedback();
         // An answerer that has seen changed addresses wants no ICE (RFC 8839 section 5.3).
         let usable_ice = answer.ice.as_ref().is_some_and(|ice| !ice.mismatch);
         Ok(Settled {
             keying,
             ice: offer.ice.is_some() && usable_ice,
             rtcp_mux,
-            rtcp_reduced_size: offer.rtcp_reduced_size && answer.rtcp_reduced_size && feedback,
-            feedback,
         })
     }
 }

@@ -117,6 +117,7 @@ fn tell_remote(stack: &mut Stack, end: &End, other: Option<&Talk>) {
         join(&mut remote, own, other);
     }
     remote.translations = translations(end.agreed.as_ref(), other);
+    remote.reduced_size = end.agreed.as_ref().is_some_and(takes_reduced_size);
     if !(remote.sends && remote.receives) {
         remote.silence = None;
     }
@@ -128,6 +129,12 @@ fn tell_remote(stack: &mut Stack, end: &End, other: Option<&Talk>) {
     stack
         .outputs
         .push_back(Output::Media(media::Command::Remote { endpoint, remote }));
+}
+
+/// Whether a party and we have agreed on RTCP that begins with no report (RFC 5506).
+fn takes_reduced_size(talk: &Talk) -> bool {
+    let both = [&talk.ours, &talk.theirs].into_iter();
+    both.flatten().filter(|said| said.rtcp_reduced_size).count() == 2
 }
 
 /// What packets of a party are called on the other side: by its own numbers where it has answered, by

@@ -107,16 +107,19 @@ impl Maker<'_> {
             encryption::Keying::Dtls | encryption::Keying::WebRtc if has_certificate => {
                 encryption::Keying::Dtls
             }
+            encryption::Keying::SdesFeedback => encryption::Keying::SdesFeedback,
             _ => encryption::Keying::Sdes,
         };
+        let feedback = keying == encryption::Keying::SdesFeedback;
         match (self.policy.demand, keying) {
-            (Demand::Never, _) => TransportDescription::new(Profile::Avp),
-            (_, encryption::Keying::Sdes) => {
+            (Demand::Never, _) => TransportDescription::new(clear_profile(feedback)),
+            (_, encryption::Keying::Sdes | encryption::Keying::SdesFeedback) => {
                 // Where nothing is demanded and nothing is known of the phone, the profile stays the
                 // one that every phone has (RFC 8643).
-                let profile = match self.policy.strict {
-                    true => Profile::Savp,
-                    false => Profile::Avp,
+                let profile = match (self.policy.strict, feedback) {
+                    (true, true) => Profile::Savpf,
+                    (true, false) => Profile::Savp,
+                    (false, _) => clear_profile(feedback),
                 };
                 TransportDescription {
                     cryptos: first_cryptos(stack, self.has_room),
@@ -138,6 +141,7 @@ impl Maker<'_> {
             setup: Some(Setup::ActPass),
             ice: self.ice(stack, true),
             rtcp_mux: true,
+            rtcp_reduced_size: true,
             mid: Some(self.section.to_string().into()),
             bundle: Some(Bundle {
                 tagged: 0,
@@ -246,6 +250,13 @@ pub(super) fn transport_answer(
     theirs: &TransportDescription,
 ) -> Result<TransportAnswer, TransportError> {
     theirs.answer(&answer_policy(config, policy, theirs))
+}
+
+const fn clear_profile(feedback: bool) -> Profile {
+    match feedback {
+        true => Profile::Avpf,
+        false => Profile::Avp,
+    }
 }
 
 /// What we can do towards a party with this policy.

@@ -5,8 +5,8 @@ use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
 use fernamt_sdp::{
-    Encryption, Media, MediaKind, PayloadMap, Protocol, SessionDescription, TransportDescription,
-    TransportError,
+    Encryption, FeedbackSet, Media, MediaKind, PayloadMap, Protocol, SessionDescription,
+    TransportDescription, TransportError,
 };
 
 use super::direct::check_direct;
@@ -286,6 +286,7 @@ fn remote_of(media: &Media<'_>, signalling: IpAddr, silence: Option<Duration>) -
         // A fax machine is silent while it listens.
         silence: silence.filter(|_| format == Format::Rtp),
         format,
+        feedback: FeedbackSet::of(media),
         ..Remote::plain(rtp)
     })
 }

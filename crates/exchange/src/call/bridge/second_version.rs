@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
-use fernamt_sdp::{CryptoSuite, PayloadMap, SessionState, TransportDescription};
+use fernamt_sdp::{CryptoSuite, FeedbackSet, PayloadMap, SessionState, TransportDescription};
 use serde::{Deserialize, Serialize};
 
 use super::ends::{End, Ends, Talk};
@@ -199,7 +199,10 @@ impl From<SecondRemote> for Remote {
             payload_types: second.payload_types,
             silence: second.silence,
             format: second.format,
-            feedback: second.feedback,
+            feedback: match second.feedback {
+                true => FeedbackSet::EVERY,
+                false => FeedbackSet::NONE,
+            },
             protection: second.protection.into(),
             rollovers: second.rollovers.into(),
             ice: second.ice,

@@ -48,7 +48,6 @@ pub(super) fn settle(
     }
     let remote = &mut talk.remote;
     remote.protection = protection(ours, theirs, settled.keying, both)?;
-    remote.feedback = settled.feedback;
     if settled.rtcp_mux {
         remote.rtcp = Some(remote.rtp);
     }
