@@ -20,3 +20,4 @@ mod release;
 mod secure;
 mod streams;
 mod turn;
+mod video;
