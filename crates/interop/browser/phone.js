@@ -151,7 +151,13 @@ class Phone {
         found.packets = item.packetsReceived;
         found.codec = item.codecId && all.get(item.codecId).mimeType;
       }
-      if (item.type === 'inbound-rtp' && item.kind === 'video') found.frames = item.framesDecoded;
+      if (item.type === 'inbound-rtp' && item.kind === 'video') {
+        found.frames = item.framesDecoded;
+        found.whole = item.keyFramesDecoded;
+        found.lost = item.packetsLost;
+        found.asking = item.pliCount;
+      }
+      if (item.type === 'outbound-rtp' && item.kind === 'video') found.asked = item.pliCount + item.firCount;
       if (item.type === 'transport') {
         found.dtls = item.dtlsState;
         found.cipher = item.srtpCipher;

@@ -38,6 +38,9 @@ const MODULES: [&str; 10] = [
     "ice",
 ];
 
+/// What one with video is made of besides.
+const VIDEO_MODULES: [&str; 2] = ["vp8", "fakevideo"];
+
 /// A tone lasts longer than any test.
 const TONE_SECONDS: u32 = 120;
 
@@ -77,6 +80,8 @@ pub struct Setup {
     pub nat_server: Option<String>,
     /// Whether RTP and RTCP share a port.
     pub mux: bool,
+    /// Whether it has a camera that shows a moving pattern, a screen that nobody sees, and VP8.
+    pub video: bool,
 }
 
 impl Setup {
@@ -97,6 +102,7 @@ impl Setup {
             nat: None,
             nat_server: None,
             mux: false,
+            video: false,
         }
     }
 }
@@ -108,6 +114,7 @@ pub struct Baresip {
     control: TcpStream,
     unread: Vec<u8>,
     events: Vec<Value>,
+    answers: Vec<String>,
     recordings: PathBuf,
     user: String,
 }
@@ -176,6 +183,7 @@ impl Baresip {
             control,
             unread: Vec::new(),
             events: Vec::new(),
+            answers: Vec::new(),
             recordings,
             user: user.clone(),
         }
@@ -206,6 +214,37 @@ impl Baresip {
         self.command("hangup", "");
     }
 
+    /// The figures of its video as it shows them to people.
+    ///
+    /// # Panics
+    /// When it tells nothing.
+    #[track_caller]
+    pub fn video(&mut self) -> String {
+        self.answers.clear();
+        self.command("video_debug", "");
+        until("baresip to tell of its video", SOON, || {
+            self.read_events();
+            self.answers.pop()
+        })
+    }
+
+    /// How many pictures it has decoded.
+    ///
+    /// # Panics
+    /// When it does not tell.
+    #[track_caller]
+    pub fn pictures(&mut self) -> u64 {
+        let shown = self.video();
+        let (_, decoded) = shown.split_once("rx: decode").unwrap_or_default();
+        let number = decoded.split_once("frames=").map(|(_, rest)| {
+            let digits = rest.find(|letter: char| !letter.is_ascii_digit());
+            rest[..digits.unwrap_or(rest.len())].parse()
+        });
+        number
+            .and_then(Result::ok)
+            .unwrap_or_else(|| panic!("no number of pictures in {shown}"))
+    }
+
     /// Waits for the next event of this type; those before it are forgotten.
     ///
     /// # Panics
@@ -226,10 +265,11 @@ impl Baresip {
             self.unread.extend_from_slice(&buffer[..length]);
         }
         while let Some((message, taken)) = netstring(&self.unread) {
-            if let Ok(value) = serde_json::from_slice::<Value>(message)
-                && value["event"] == true
-            {
+            let value: Value = serde_json::from_slice(message).unwrap_or_default();
+            if value["event"] == true {
                 self.events.push(value);
+            } else if let Some(answer) = value["data"].as_str() {
+                self.answers.push(answer.to_owned());
             }
             self.unread.drain(..taken);
         }
@@ -354,6 +394,11 @@ fn config(
          jitter_buffer_type fixed\n\
          jitter_buffer_delay 5-10\n\
          rtp_stats yes\n\
+         video_source fakevideo,nil\n\
+         video_display fakevideo,nil\n\
+         video_size 320x240\n\
+         video_bitrate 300000\n\
+         video_fps 15\n\
          module_path {modules}\n",
         listen = SocketAddr::new(address, port),
         transport = setup.transport,
@@ -363,7 +408,8 @@ fn config(
         first_rtp = port + 3,
         last_rtp = port + 2 + RTP_PORTS,
     );
-    for module in MODULES {
+    let video: &[&str] = if setup.video { &VIDEO_MODULES } else { &[] };
+    for module in MODULES.iter().chain(video) {
         let _ = writeln!(text, "module {module}.so");
     }
     for (kind, module) in [("tmp", "uuid"), ("tmp", "account"), ("app", "menu")] {

@@ -103,6 +103,42 @@ impl Nat {
     fn translate(&self) -> Result<(), String> {
         translate(&self.router)
     }
+
+    /// From now on loses every sixth RTP packet of this payload type on its way to and from the phone
+    /// outside.
+    ///
+    /// # Errors
+    /// The command that failed, and what it said.
+    pub fn lose_packets(&self, payload_type: u8) -> Result<(), String> {
+        let outside = &self.outside;
+        for hook in ["input", "output"] {
+            // The second byte behind the eight of the UDP header, without the marker.
+            let nft = format!(
+                "ip netns exec {outside} nft 'add table ip loss; \
+                 add chain ip loss {hook} {{ type filter hook {hook} priority 0; }}; \
+                 add rule ip loss {hook} meta l4proto udp @th,72,8 & 0x7f == {payload_type} \
+                 numgen inc mod 6 == 0 drop'"
+            );
+            let iptables = format!(
+                "ip netns exec {outside} iptables -A {} -p udp \
+                 -m u32 --u32 '0>>22&0x3C@8>>16&0x7F={payload_type}' \
+                 -m statistic --mode nth --every 6 --packet 0 -j DROP",
+                hook.to_uppercase()
+            );
+            system(&nft).or_else(|_| system(&iptables))?;
+        }
+        Ok(())
+    }
+
+    /// Loses nothing any more.
+    ///
+    /// # Errors
+    /// The command that failed, and what it said.
+    pub fn lose_nothing(&self) -> Result<(), String> {
+        let outside = &self.outside;
+        let nft = format!("ip netns exec {outside} nft delete table ip loss");
+        system(&nft).or_else(|_| system(&format!("ip netns exec {outside} iptables -F")))
+    }
 }
 
 /// The machine of the exchange, and two phones, each behind a router of its own that translates

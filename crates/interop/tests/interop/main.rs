@@ -21,3 +21,4 @@ mod release;
 mod secure;
 mod streams;
 mod turn;
+mod video;

@@ -42,8 +42,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "WHETHER", default_value_t)]
     encryption: Encryption,
 
-    /// How its speech is carried: automatic, sdes, dtls or webrtc; automatic: webrtc over WebSocket,
-    /// sdes elsewhere
+    /// How its speech is carried: automatic, sdes, dtls, webrtc or feedback (sdes as RTP/AVPF);
+    /// automatic: webrtc over WebSocket, sdes elsewhere
     #[arg(long, value_name = "HOW", default_value_t)]
     media_transport: MediaTransport,
 
