@@ -41,7 +41,7 @@ use fernamt_rtp::packet::Header;
 
 use latch::{Latch, RtcpLatch};
 pub(crate) use paths::Paths;
-use rate::Rate;
+pub(crate) use rate::Rate;
 
 use crate::socket::Channel;
 

@@ -55,6 +55,17 @@ impl Shield {
         matches!(self, Shield::Keyed(_))
     }
 
+    /// The keys, where there are some.
+    pub(crate) fn keys(&self) -> Option<SrtpKeys> {
+        let Shield::Keyed(keyed) = self else {
+            return None;
+        };
+        Some(SrtpKeys {
+            ours: keyed.ours.key.clone(),
+            theirs: keyed.theirs.key.clone(),
+        })
+    }
+
     /// Uses these keys from now on. A direction whose key stays goes on where it stands; a new key
     /// begins anew. Where there were none, both go on from the positions given.
     pub(crate) fn set_keys(

@@ -143,7 +143,7 @@ impl Call {
 
     /// Tells the party that wanted something that it is not to be had.
     pub(super) fn modification_failed(&mut self, stack: &mut Stack, _from: Side, status: u16) {
-        self.bridge.forget_proposals();
+        self.bridge.forget_proposals(stack);
         if let Some(negotiation) = self.negotiation.take() {
             self.refuse_offer(stack, negotiation.from, status);
         }

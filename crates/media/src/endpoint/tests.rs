@@ -1,5 +1,8 @@
 //! What an endpoint takes in and counts, and when it falls silent, in virtual time.
 
+mod early;
+mod forked;
+mod phone;
 mod protected;
 mod rig;
 

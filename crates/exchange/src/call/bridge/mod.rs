@@ -4,6 +4,7 @@
 
 mod connect;
 mod ends;
+mod expect;
 mod first_version;
 mod make;
 mod read;
