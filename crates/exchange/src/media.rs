@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 mod protection;
 
 pub use protection::{
-    Dtls, DtlsRole, Fingerprint, Ice, IceCandidate, IceCandidateKind, IceCredentials, MadeUpNames,
-    Protection, Rollovers, SrtpKey, SrtpKeys, StreamPosition,
+    Dtls, DtlsRole, Fingerprint, Ice, IceCandidate, IceCandidateKind, IceCredentials, IceOffer,
+    MadeUpNames, Offer, Protection, Rollovers, SrtpKey, SrtpKeys, StreamPosition,
 };
 
 /// Names an endpoint, for ever; chosen by the exchange.
@@ -35,8 +35,19 @@ pub enum Command {
         /// one that nobody can guess.
         port: Option<u16>,
     },
+    /// The party has been made an offer, and what it sends in answer may be here before its answer
+    /// (RFC 5763 section 5, RFC 8445 section 7.3): checks are answered, the beginnings of handshakes are
+    /// kept, and all of it is looked at with each [`Command::Remote`] that follows. Until the first of
+    /// them no handshake is begun. `None`: nobody is going to answer any more, and what is kept is
+    /// forgotten.
+    Offered {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// What was offered.
+        offer: Option<Box<Offer>>,
+    },
     /// Say where the party is and what is accepted from it. Nothing is accepted and nothing is sent
-    /// before the first one. May come again at any time (re-INVITE); the latch opens again only when
+    /// before the first one, but answers to authentic checks. May come again at any time (re-INVITE); the latch opens again only when
     /// the remote address differs from the last one given.
     Remote {
         /// The endpoint.

@@ -1,5 +1,5 @@
 //! A listener on the wire: tcpdump takes down what passes on the loopback interface, and the payloads
-//! of what looks like RTP are played as G.711. It has no keys.
+//! of what looks like RTP are played as G.711. Beginnings of handshakes (DTLS) are counted. It has no keys.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -98,10 +98,14 @@ impl Listener {
 /// From where to where, and by which source (SSRC).
 type Stream = (SocketAddr, SocketAddr, u32);
 
-/// The packets that looked like RTP, by stream.
+/// From where to where.
+type Way = (SocketAddr, SocketAddr);
+
+/// The packets that looked like RTP, by stream, and what else was seen.
 #[derive(Debug, Default)]
 pub struct Capture {
     streams: BTreeMap<Stream, Vec<Packet>>,
+    hellos: BTreeMap<Way, usize>,
 }
 
 #[derive(Debug)]
@@ -119,6 +123,9 @@ impl Capture {
             if let Some((stream, packet)) = rtp(frame) {
                 capture.streams.entry(stream).or_default().push(packet);
             }
+            if let Some(way) = first_hello(frame) {
+                *capture.hellos.entry(way).or_default() += 1;
+            }
         }
         capture
     }
@@ -126,6 +133,12 @@ impl Capture {
     /// How many packets the longest stream has.
     pub fn longest(&self) -> usize {
         self.streams.values().map(Vec::len).max().unwrap_or(0)
+    }
+
+    /// How often each client of a handshake on the media path has said its first hello. More than once
+    /// is a second of silence: nobody has answered the one before.
+    pub fn first_hellos(&self) -> impl Iterator<Item = usize> {
+        self.hellos.values().copied()
     }
 
     /// For how many seconds a listener hears this tone in the stream in which it is heard best,
@@ -155,7 +168,8 @@ fn record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((bytes.get(RECORD_HEADER_BYTES..end)?, &bytes[end..]))
 }
 
-fn rtp(frame: &[u8]) -> Option<(Stream, Packet)> {
+/// Where a frame goes from and to, and what it carries.
+fn udp(frame: &[u8]) -> Option<(Way, &[u8])> {
     let ip = frame.get(ETHERNET_BYTES..)?;
     let address = |at: usize, port: usize| {
         let octets: [u8; 4] = ip.get(at..at + 4)?.try_into().ok()?;
@@ -163,7 +177,21 @@ fn rtp(frame: &[u8]) -> Option<(Stream, Packet)> {
         let port = u16::from_be_bytes(port.try_into().ok()?);
         Some(SocketAddr::from((octets, port)))
     };
-    let rtp = ip.get(IP_BYTES + UDP_BYTES..)?;
+    let way = (address(12, 0)?, address(16, 2)?);
+    Some((way, ip.get(IP_BYTES + UDP_BYTES..)?))
+}
+
+/// Which way a ClientHello goes that begins a handshake: a record of a handshake in clear with a message of
+/// type 1 and number 0 (RFC 6347 sections 4.1 and 4.2.2).
+fn first_hello(frame: &[u8]) -> Option<Way> {
+    let (way, datagram) = udp(frame)?;
+    let is_clear = datagram.first() == Some(&22) && datagram.get(3..5)? == [0; 2];
+    let is_first = datagram.get(13) == Some(&1) && datagram.get(17..19)? == [0; 2];
+    (is_clear && is_first).then_some(way)
+}
+
+fn rtp(frame: &[u8]) -> Option<(Stream, Packet)> {
+    let ((from, to), rtp) = udp(frame)?;
     let (first, second) = (*rtp.first()?, *rtp.get(1)?);
     let payload_type = second & 0x7f;
     // Version 2, and no RTCP (RFC 5761 section 4).
@@ -172,7 +200,7 @@ fn rtp(frame: &[u8]) -> Option<(Stream, Packet)> {
     }
     let source = u32::from_be_bytes(rtp.get(8..12)?.try_into().ok()?);
     let payload = rtp.get(RTP_BYTES + 4 * usize::from(first & 0x0f)..)?;
-    let stream = (address(12, 0)?, address(16, 2)?, source);
+    let stream = (from, to, source);
     let payload = payload.to_vec();
     Some((
         stream,

@@ -5,8 +5,10 @@
 //! has it any consequence: the latch closes, it is counted, it goes on. So a forged packet changes
 //! nothing but a count.
 
+mod agree;
 mod arrival;
 mod departure;
+mod early;
 mod setup;
 mod watch;
 
@@ -146,6 +148,9 @@ impl Endpoint {
 
     /// The one address where RTP comes from and goes to, as long as nobody else could take its place.
     pub(crate) fn settled_at(&self, now_micros: u64) -> Option<SocketAddr> {
+        if self.expects_answer() {
+            return None;
+        }
         self.gate.as_ref()?.settled_at(now_micros)
     }
 

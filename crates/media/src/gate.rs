@@ -46,7 +46,7 @@ use fernamt_rtp::packet::Header;
 
 use latch::{Latch, RtcpLatch};
 pub(crate) use paths::Paths;
-use rate::Rate;
+pub(crate) use rate::Rate;
 use sources::Sources;
 pub(crate) use strangers::Work;
 use strangers::{Strangers, Trust};

@@ -9,6 +9,7 @@
 
 mod arrival;
 mod consent;
+mod early;
 mod message;
 mod pair;
 #[cfg(test)]
@@ -17,10 +18,11 @@ mod tests;
 use core::net::{IpAddr, SocketAddr};
 
 use fernamt_exchange::media::{Ice, IceCandidate, IceCandidateKind, IceCredentials};
-use fernamt_stun::message::{Key, TransactionId};
+use fernamt_stun::message::{Key, Message, TransactionId};
 
 pub(crate) use arrival::Glance;
 use consent::Consent;
+pub(crate) use early::EarlyAgent;
 use message::Request;
 use pair::{Due, Pair, State};
 
@@ -460,6 +462,26 @@ impl Credentials {
 /// The user name of our checks: the party's fragment, then ours (RFC 8445 section 7.2.2).
 fn username(ice: &Ice) -> String {
     [&ice.remote.fragment, ":", &ice.local.fragment].concat()
+}
+
+/// Who leads when both or neither want to, as a check of the party says (RFC 8445 section 7.3.1.1):
+/// whether it is us, given whether it was until now. `None`: the party has to give in. A lite agent
+/// never leads.
+fn settled_role(
+    is_controlling: bool,
+    is_lite: bool,
+    tie_breaker: u64,
+    request: &Message<'_>,
+) -> Option<bool> {
+    let role = match is_controlling {
+        true => message::ICE_CONTROLLING,
+        false => message::ICE_CONTROLLED,
+    };
+    let Some(theirs) = message::tie_breaker(request, role) else {
+        return Some(is_controlling);
+    };
+    let we_lead = !is_lite && tie_breaker >= theirs;
+    (is_controlling != we_lead).then_some(we_lead)
 }
 
 /// A transaction that nobody can guess (RFC 8489 section 5).

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 
 use fernamt_exchange::media::{
-    Announcement, Codec, Command, EndpointId, Event, IceCandidate, Refusal, Remote, Statistics,
+    Announcement, Codec, Command, EndpointId, Event, IceCandidate, Offer, Refusal, Remote,
+    Statistics,
 };
 
 use crate::bundle::Bundle;
@@ -116,6 +117,7 @@ impl Plane {
                     statistics,
                 });
             }
+            Command::Offered { endpoint, offer } => running.expect(endpoint, offer.as_deref()),
             Command::Remote { endpoint, remote } => running.set_remote(endpoint, &remote),
             Command::Candidates {
                 endpoint,
@@ -227,6 +229,10 @@ impl Running {
             .give_back_pair(&located, endpoint.has_arrivals());
         self.shared.release_endpoint();
         endpoint.statistics()
+    }
+
+    fn expect(&self, id: EndpointId, offer: Option<&Offer>) {
+        self.set_up(id, |endpoint, outside, _| endpoint.expect(offer, outside));
     }
 
     fn set_remote(&self, id: EndpointId, remote: &Remote) {

@@ -83,6 +83,17 @@ impl Shield {
         matches!(self, Shield::Keyed(_))
     }
 
+    /// The keys, where there are some.
+    pub(crate) fn keys(&self) -> Option<SrtpKeys> {
+        let Shield::Keyed(keyed) = self else {
+            return None;
+        };
+        Some(SrtpKeys {
+            ours: keyed.ours.key.clone(),
+            theirs: keyed.theirs.key.clone(),
+        })
+    }
+
     /// Uses these keys from now on. A direction whose key stays goes on where it stands; a new key
     /// begins anew, and that of the party before it is heard until the new one is
     /// ([`Hearing::change`]). Where there were none, both go on from the positions given.

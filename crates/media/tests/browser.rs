@@ -11,11 +11,11 @@ mod common;
 
 use std::time::Duration;
 
-use common::browser::{Browser, certificate};
+use common::browser::{Browser, certificate, credentials};
 use common::{Exchange, PCMA, Party, TELEPHONE_EVENT, address};
 use fernamt_exchange::media::{
-    Command, DtlsRole, EndpointId, Event, IceCandidateKind, Protection, ProtectionFailure, Remote,
-    SrtpKeys, Translation,
+    Command, DtlsRole, EndpointId, Event, IceCandidateKind, IceOffer, Offer, Protection,
+    ProtectionFailure, Remote, SrtpKeys, Translation,
 };
 use fernamt_media::{Certificate, PlaneConfig};
 use fernamt_sdp::{Feedback, FeedbackSet};
@@ -92,6 +92,42 @@ fn a_browser_and_a_plain_phone_hear_each_other_in_either_role() {
         let statistics = exchange.close(at_browser);
         assert_eq!(statistics.packets_unauthentic, 0);
         assert_eq!(statistics.packets_received, 10);
+    }
+}
+
+#[test]
+fn a_browser_may_begin_before_its_answer_is_here() {
+    for with_checks in [false, true] {
+        let (exchange, _) = exchange();
+        let browser = Browser::new(Party::new(A), DtlsRole::Client).with_dtls();
+        let mut browser = match with_checks {
+            true => browser.with_ice(false),
+            false => browser,
+        };
+        let mut phone = Party::new(B);
+        let (at_browser, rtp) = exchange.open();
+        browser.face(rtp);
+        let at_phone = exchange.face(&mut phone);
+        exchange.bridge(at_browser, at_phone);
+        let offer = |offer| Command::Offered {
+            endpoint: at_browser,
+            offer,
+        };
+        exchange.plane.execute(offer(Some(Box::new(Offer {
+            signalling: browser.party.address().ip(),
+            dtls: true,
+            ice: with_checks.then(|| IceOffer {
+                local: credentials("ours"),
+                lite: false,
+            }),
+        }))));
+        browser.work_for(Duration::from_millis(200));
+        assert_eq!(browser.seen, None, "nobody shakes hands with it yet");
+        exchange.set_remote(at_browser, browser.remote());
+        exchange.plane.execute(offer(None));
+        browser.secure();
+        secured(&exchange, at_browser);
+        assert_talking(&mut browser, &mut phone);
     }
 }
 

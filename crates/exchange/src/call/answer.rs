@@ -57,7 +57,11 @@ impl Call {
                 description,
                 Carry::AnswerOffer { partner: leg },
             ),
-            None if shown == Some(leg) => self.commit_answer(stack, Some(leg), None),
+            None if shown == Some(leg) => {
+                // It had answered before it was picked up.
+                self.bridge.expect_no_answer(stack, side);
+                self.commit_answer(stack, Some(leg), None);
+            }
             None => {
                 self.decided(
                     stack,

@@ -144,7 +144,7 @@ impl Call {
 
     /// Tells the party that wanted something that it is not to be had.
     pub(super) fn modification_failed(&mut self, stack: &mut Stack, _from: Side, status: u16) {
-        self.bridge.forget_proposals();
+        self.bridge.forget_proposals(stack);
         self.show_reach(stack);
         match self.negotiation.take() {
             Some(Negotiation {

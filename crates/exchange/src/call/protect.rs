@@ -29,9 +29,21 @@ const BAD_INFO_PACKAGE: u16 = 469;
 const KEYS_WOULD_BE_EXPOSED: &str = "media flow from phone to phone, and the signalling of one of them is not encrypted: keys cannot pass";
 
 impl Call {
-    /// Takes an answer that came from `from`, tells the media plane, and gives the answer as the
-    /// other side is to read it.
+    /// Takes the answer of `from`, tells the media plane, and gives the answer as the other side is to
+    /// read it.
     pub(super) fn take_answer(
+        &mut self,
+        stack: &mut Stack,
+        from: Side,
+        answer: &[u8],
+    ) -> Result<Option<Description>, TransportError> {
+        let taken = self.take_one_answer(stack, from, answer);
+        self.bridge.expect_no_answer(stack, from);
+        taken
+    }
+
+    /// The same for one of several answers: where a proxy forks, another party may answer as well.
+    fn take_one_answer(
         &mut self,
         stack: &mut Stack,
         from: Side,
@@ -58,7 +70,7 @@ impl Call {
         from: Side,
         answer: &[u8],
     ) -> Option<Description> {
-        match self.take_answer(stack, from, answer) {
+        match self.take_one_answer(stack, from, answer) {
             Ok(description) => description,
             Err(error) => {
                 let why = format!("The early media of the called party are left out: {error}.");

@@ -46,7 +46,7 @@ impl Call {
         };
         if let Err(error) = self.bridge.take_answer(stack, side, &answer) {
             self.negotiation = None;
-            self.bridge.forget_proposals();
+            self.bridge.forget_proposals(stack);
             return self.not_renewed(stack, leg, &error);
         }
         self.negotiation = None;

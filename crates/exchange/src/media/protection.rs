@@ -2,7 +2,7 @@
 //! values between the exchange and the media plane. No cipher, no handshake, no check is made here.
 
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use fernamt_sdp::CryptoSuite;
 use serde::{Deserialize, Serialize};
@@ -145,6 +145,27 @@ pub struct Ice {
     /// The address that our description named besides the one that was bound: that of a router that
     /// forwards the ports.
     pub advertised: Option<core::net::IpAddr>,
+}
+
+/// What a party has been offered that it may act on before its answer is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Where the signalling of the party comes from. What comes from there is kept whatever others
+    /// send.
+    pub signalling: IpAddr,
+    /// We wait for a handshake: `a=setup:actpass` or `passive` was ours.
+    pub dtls: bool,
+    /// How checks are answered.
+    pub ice: Option<IceOffer>,
+}
+
+/// Our side of connectivity checks while that of the party is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IceOffer {
+    /// Our credentials, as the offer gave them.
+    pub local: IceCredentials,
+    /// Whether we only answer checks.
+    pub lite: bool,
 }
 
 /// User name fragment and password of one side (RFC 8839 section 5.4).

@@ -218,6 +218,36 @@ fn a_baresip_with_dtls_on_one_port_is_called_by_one_without_encryption() {
     call_with(&DTLS_ON_ONE_PORT, false);
 }
 
+/// A phone begins its handshake as it answers, and the hello may be quicker than the answer. It is said
+/// once on each port: there is no second of silence.
+#[test]
+fn a_baresip_with_dtls_that_answers_says_hello_once() {
+    let way = &DTLS;
+    let Some(lab) = Lab::with(&[BARESIP, TCPDUMP]) else {
+        return;
+    };
+    let exchange = Exchange::start(&lab);
+    let Some(listener) = Listener::start(&lab, &exchange.media_ports()) else {
+        return exchange.finish();
+    };
+    let sara = exchange.add_device_with("sara", way.device);
+    let paul = exchange.add_device("paul");
+    let mut answering = way.phone(&lab, &exchange, &sara);
+    let mut plain = Baresip::start(&lab, &paul, exchange.sip(), PLAIN_HZ);
+    plain.dial("sara");
+    answering.wait_event(ENCRYPTED);
+    talk(&exchange);
+    answering.hang_up();
+    plain.wait_event("CALL_CLOSED");
+    exchange.wait_records(1);
+    let hellos: Vec<usize> = listener.stop().first_hellos().collect();
+    assert_eq!(hellos, [1, 1]);
+    way.assert_used_by(&answering);
+    answering.quit_and(|heard| heard.assert_tone(PLAIN_HZ, HEARD_SECONDS));
+    plain.quit_and(|heard| heard.assert_tone(SECRET_HZ, HEARD_SECONDS));
+    exchange.finish();
+}
+
 #[test]
 fn a_baresip_with_sdes_and_one_with_dtls_hear_each_other() {
     let Some(lab) = Lab::with(&[BARESIP]) else {

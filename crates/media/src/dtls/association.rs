@@ -12,6 +12,7 @@ use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
 use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 
 use super::fingerprint;
+use super::hello::{ClientRandom, First};
 use super::identity::{FLIGHT_TIMEOUT, Identity};
 use super::record::{Content, content, count, has_protected};
 use crate::protection::{exported_bytes, from_handshake};
@@ -30,6 +31,10 @@ pub(super) const MAX_RECORDS: usize = 256;
 /// How long a handshake may take, in microseconds.
 const HANDSHAKE_MICROS: u64 = 40_000_000;
 
+/// How long a handshake repeats nothing when its client may have begun another one, in microseconds:
+/// there and back is quicker, or nobody could talk.
+pub(super) const PAUSE_MICROS: u64 = 1_000_000;
+
 /// How long an established handshake is kept, in microseconds, so that its last flight can be sent
 /// again when it was lost: longer than the other side repeats its own. It takes more memory than all
 /// else of an endpoint.
@@ -46,6 +51,11 @@ pub(super) struct Association {
     pub(super) is_established: bool,
     role: DtlsRole,
     stage: Stage,
+    /// What the client has drawn for it, and how its first hello is made of its second, where that is
+    /// not us.
+    pub(super) client: Option<(ClientRandom, First)>,
+    /// It has paused for another of the same place once.
+    has_paused: bool,
     /// Records taken so far.
     pub(super) records: usize,
     /// When the flight under way is sent again, and after how long.
@@ -127,6 +137,8 @@ impl Association {
             is_established: false,
             role,
             stage: Stage::Begun,
+            client: None,
+            has_paused: false,
             records: 0,
             repeat_micros: clock.now_micros,
             interval: FLIGHT_TIMEOUT,
@@ -142,6 +154,26 @@ impl Association {
     /// Whether it has long ended well, so that nobody will ask for its last words any more.
     pub(super) fn is_over(&self, clock: Clock) -> bool {
         self.is_established && self.over_micros <= clock.now_micros
+    }
+
+    /// Whether the hello that it begins with is still to be read to its end.
+    pub(super) fn is_beginning(&self) -> bool {
+        self.role == DtlsRole::Server && self.stage == Stage::Begun
+    }
+
+    /// Whether this client has begun it.
+    pub(super) fn is_of(&self, random: ClientRandom) -> bool {
+        self.client.is_some_and(|(client, _)| client == random)
+    }
+
+    /// The party may have begun anew, and would take what this repeats for answers to the new
+    /// handshake: repeats nothing until that has had its time. Only once, as anybody could have said
+    /// that hello.
+    pub(super) fn pause(&mut self, clock: Clock) {
+        if self.repeat_micros != u64::MAX && !core::mem::replace(&mut self.has_paused, true) {
+            let until_micros = clock.now_micros.saturating_add(PAUSE_MICROS);
+            self.repeat_micros = self.repeat_micros.max(until_micros);
+        }
     }
 
     /// Gives it an input, and `send` what it says to the party.
@@ -206,8 +238,15 @@ impl Association {
         clock: Clock,
         send: &mut dyn FnMut(&[u8]),
     ) -> Progress {
-        let armed = self.endpoint.poll_timeout(&PARTY);
         let now = clock.now();
+        if let Input::Datagram(datagram) = input
+            && self.is_beginning()
+            && !self.read_first(now, datagram)
+        {
+            self.say(send);
+            return Progress::Failed(ProtectionFailure::Handshake);
+        }
+        let armed = self.endpoint.poll_timeout(&PARTY);
         let result = match input {
             Input::Datagram(datagram) => self.endpoint.read(now, PARTY, None, datagram.into()),
             Input::Time if self.role == DtlsRole::Client && self.stage == Stage::Begun => {
@@ -247,6 +286,24 @@ impl Association {
             return self.conclude(clock);
         }
         Progress::Going
+    }
+
+    /// Lets the library read the first hello of a client, of which nothing was kept, before it reads the
+    /// second. False: the handshake has ended.
+    fn read_first(&mut self, now: Instant, second: &[u8]) -> bool {
+        let first = self.client.and_then(|(_, first)| first.write(second));
+        let Some(first) = first else {
+            return true;
+        };
+        let endpoint = &mut self.endpoint;
+        let read = || endpoint.read(now, PARTY, None, first.as_slice().into());
+        if let Err(error) = self.identity.cookies.with(self.party, read) {
+            tracing::debug!(%error, "a hello on the media path is not for us");
+            return false;
+        }
+        // What the library asks for is what it is given next.
+        while self.endpoint.poll_transmit().is_some() {}
+        true
     }
 
     /// Whether the certificate, as soon as its owner has proved to have the key, has one of the

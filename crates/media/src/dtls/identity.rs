@@ -8,10 +8,10 @@ use fernamt_exchange::media::Fingerprint;
 use rtc_dtls::cipher_suite::CipherSuiteId;
 use rtc_dtls::config::{ClientAuthType, ConfigBuilder, HandshakeConfig};
 use rtc_dtls::crypto;
-use rtc_dtls::crypto_provider::providers::AwsLcRsProvider;
 use rtc_dtls::crypto_provider::{RTCCryptoProvider, SignatureScheme};
 use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 
+use super::cookie::{Cookies, Provider};
 use super::fingerprint;
 
 /// Time until an unanswered flight is sent again for the first time. The path is that of the voice:
@@ -67,6 +67,7 @@ impl fmt::Debug for Certificate {
 pub(crate) struct Identity {
     pub(super) client: Arc<HandshakeConfig>,
     pub(super) server: Arc<HandshakeConfig>,
+    pub(super) cookies: Cookies,
 }
 
 impl Identity {
@@ -84,10 +85,11 @@ impl Identity {
         certificate: &Certificate,
         scheme: SignatureScheme,
     ) -> Result<Identity, Box<dyn core::error::Error>> {
-        let provider: Arc<dyn RTCCryptoProvider> = Arc::new(AwsLcRsProvider::new());
+        let provider: Arc<dyn RTCCryptoProvider> = Arc::new(Provider::default());
         let key = provider
             .crypto()
             .import_signing_key(scheme, &certificate.private_key)?;
+        let cookies = Cookies::new(provider.random())?;
         let chain = vec![certificate.certificate.clone().into()];
         // Any certificate will do for the handshake, as long as there is one; whether it is the right
         // one is asked with its fingerprint.
@@ -103,6 +105,7 @@ impl Identity {
         Ok(Identity {
             client: Arc::new(builder.clone().build(true, None)?),
             server: Arc::new(builder.build(false, None)?),
+            cookies,
         })
     }
 }

@@ -3,16 +3,23 @@
 /// Bytes before the fragment of a record in clear.
 const HEADER_BYTES: usize = 13;
 
+/// Bytes before what a message of a handshake says.
+pub(super) const MESSAGE_HEADER_BYTES: usize = 12;
+
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
+/// The version of records while none is agreed on, and of a HelloVerifyRequest (RFC 6347 sections 4.1 and
+/// 4.2.1).
+pub(super) const DTLS_1_0: [u8; 2] = [254, 255];
+
 /// All that a ChangeCipherSpec ever says (RFC 5246 section 7.1).
 const CHANGE: [u8; 1] = [1];
 
-const CLIENT_HELLO: u8 = 1;
+pub(super) const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
-const HELLO_VERIFY_REQUEST: u8 = 3;
+pub(super) const HELLO_VERIFY_REQUEST: u8 = 3;
 
 /// Types of handshake messages that are ever sent in clear (RFC 5246 section 7.4, RFC 6347 section
 /// 4.3.2); the others are noise.
@@ -41,26 +48,42 @@ pub(super) enum Content {
 
 /// One record.
 #[derive(Clone, Copy, Debug)]
-struct Record<'a> {
+pub(super) struct Record<'a> {
     kind: u8,
     is_clear: bool,
-    fragment: &'a [u8],
+    /// Its sequence number, without the epoch.
+    pub(super) number: u64,
+    pub(super) fragment: &'a [u8],
 }
 
 impl Record<'_> {
     /// Takes the first record, and gives what is behind it. `None` where there is no whole one.
-    fn first(datagram: &[u8]) -> Option<(Record<'_>, &[u8])> {
+    pub(super) fn first(datagram: &[u8]) -> Option<(Record<'_>, &[u8])> {
         let (header, behind) = datagram.split_first_chunk::<HEADER_BYTES>()?;
-        let [kind, _, _, epoch_high, epoch_low, .., high, low] = *header;
+        let [kind, _, _, epoch_high, epoch_low, number @ .., high, low] = *header;
         let length = usize::from(u16::from_be_bytes([high, low]));
         let (fragment, rest) = behind.split_at_checked(length)?;
         let is_clear = [epoch_high, epoch_low] == [0, 0];
+        let [n0, n1, n2, n3, n4, n5] = number;
         let record = Record {
             kind,
             is_clear,
+            number: u64::from_be_bytes([0, 0, n0, n1, n2, n3, n4, n5]),
             fragment,
         };
         Some((record, rest))
+    }
+
+    /// Writes a message of a handshake in clear. `None`: it is too long.
+    pub(super) fn write(number: u64, fragment: &[u8]) -> Option<Vec<u8>> {
+        let length = u16::try_from(fragment.len()).ok()?;
+        let mut record = vec![HANDSHAKE];
+        record.extend(DTLS_1_0);
+        // Epoch and number, which has six bytes.
+        record.extend(number.to_be_bytes());
+        record.extend(length.to_be_bytes());
+        record.extend(fragment);
+        Some(record)
     }
 
     /// Whether nobody is harmed when anybody has written it. Alerts in clear are passed over (RFC 6347
@@ -78,7 +101,7 @@ impl Record<'_> {
 }
 
 /// All whole records of a datagram.
-fn records(datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
+pub(super) fn records(datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
     let mut rest = datagram;
     core::iter::from_fn(move || {
         let (record, behind) = Record::first(rest)?;
@@ -125,7 +148,7 @@ pub(super) fn has_protected(datagram: &[u8]) -> bool {
 fn is_plausible(messages: &[u8]) -> bool {
     let mut rest = messages;
     loop {
-        let Some((header, behind)) = rest.split_first_chunk::<12>() else {
+        let Some((header, behind)) = rest.split_first_chunk::<MESSAGE_HEADER_BYTES>() else {
             return false;
         };
         let [kind, l0, l1, l2, n0, n1, o0, o1, o2, f0, f1, f2] = *header;

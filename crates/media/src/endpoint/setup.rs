@@ -1,21 +1,18 @@
-//! How an endpoint comes to its way and to its keys: what a description asks for, what checks and
-//! handshakes lead to, and what is due with time. The checks and the handshakes themselves are in
-//! `ice` and `dtls`.
+//! How an endpoint comes to its way: what a description asks for, what checks lead to, and what is due
+//! with time. The checks themselves are in `ice`; how it comes to its keys is in `agree`.
 
 use core::net::{IpAddr, SocketAddr};
 
-use fernamt_exchange::media::{
-    Event, Ice, IceCandidate, IceCandidateKind, Protection, ProtectionFailure, Remote, Rollovers,
-    SrtpKeys,
-};
+use fernamt_exchange::media::{Event, Ice, IceCandidate, IceCandidateKind, Remote, SrtpKeys};
 use fernamt_rtp::{Kind, classify};
 
-use super::{Endpoint, Link, Verdict};
+use super::agree::Parked;
+use super::early::Early;
+use super::{Endpoint, Link};
 use crate::bundle::Bundle;
-use crate::dtls::{Agreement, Clock, HandshakeDatagram, Identity, KeyAgreement};
+use crate::dtls::{Clock, Identity, KeyAgreement};
 use crate::gate::{Gate, Paths};
 use crate::ice::Agent;
-use crate::protection::Shield;
 use crate::random::Random;
 use crate::socket::Channel;
 use crate::translation::Translations;
@@ -23,10 +20,14 @@ use crate::translation::Translations;
 /// What an endpoint needs until it has its way and its keys, and to keep them.
 #[derive(Debug, Default)]
 pub(crate) struct Setup {
-    checks: Option<Checks>,
-    agreement: Option<KeyAgreement>,
+    pub(super) checks: Option<Checks>,
+    pub(super) agreement: Option<KeyAgreement>,
+    /// What comes before the party's answer is known.
+    pub(super) early: Option<Box<Early>>,
+    /// Agreements with others that have answered the same offer.
+    pub(super) parked: Vec<Parked>,
     /// Keys for RTCP that were agreed before those for RTP.
-    early_rtcp_keys: Option<SrtpKeys>,
+    pub(super) early_rtcp_keys: Option<SrtpKeys>,
     /// Where the party was found, as it was told last.
     connected: Option<(SocketAddr, IceCandidateKind)>,
     /// When the thread looks after this next.
@@ -35,9 +36,23 @@ pub(crate) struct Setup {
 
 /// The connectivity checks of both components.
 #[derive(Debug)]
-struct Checks {
-    rtp: Agent,
-    rtcp: Option<Agent>,
+pub(super) struct Checks {
+    pub(super) rtp: Agent,
+    pub(super) rtcp: Option<Agent>,
+}
+
+impl Setup {
+    /// Looks again at the checks that were answered before the party was described.
+    fn recall_checks(&mut self, now_micros: u64) {
+        let early = self.early.as_mut().and_then(|early| early.agent());
+        let (Some(checks), Some(early)) = (&mut self.checks, early) else {
+            return;
+        };
+        checks.rtp.recall(early, Channel::Rtp, now_micros);
+        if let Some(rtcp) = &mut checks.rtcp {
+            rtcp.recall(early, Channel::Rtcp, now_micros);
+        }
+    }
 }
 
 /// What is outside of an endpoint.
@@ -92,13 +107,16 @@ impl Endpoint {
         }
         self.set_ice(remote.ice.as_ref(), outside);
         self.set_protection(remote, outside, outbox);
+        self.look_at_early(outside, outbox);
         self.advance(outside, outbox);
-        if let Some(setup) = &self.setup
-            && setup.checks.is_none()
-            && setup.agreement.is_none()
-        {
-            self.setup = None;
-        }
+        self.drop_setup_without_use();
+    }
+
+    /// Forgets what nothing is to come of.
+    pub(super) fn drop_setup_without_use(&mut self) {
+        self.setup.take_if(|setup| {
+            setup.checks.is_none() && setup.agreement.is_none() && setup.early.is_none()
+        });
     }
 
     fn set_ice(&mut self, ice: Option<&Ice>, outside: &Outside<'_>) {
@@ -129,75 +147,13 @@ impl Endpoint {
                     rtp,
                     rtcp: has_rtcp.then(|| agent(2)).flatten(),
                 });
+                setup.recall_checks(now_micros);
             }
         }
         // Nothing passes before a way is found, and nothing passes when none can be looked for.
         if let Some(gate) = &mut self.gate {
             gate.set_paths(Some(Paths::default()));
         }
-    }
-
-    fn set_protection(&mut self, remote: &Remote, outside: &Outside<'_>, outbox: &mut Outbox<'_>) {
-        let now_micros = outside.clock.now_micros;
-        let is_agreed = self
-            .setup
-            .as_ref()
-            .is_some_and(|setup| setup.agreement.is_some());
-        match &remote.protection {
-            Protection::None => self.shield = Shield::Clear,
-            Protection::Sdes(keys) => self.use_keys(keys, &remote.rollovers, now_micros, outbox),
-            Protection::Dtls(dtls) => {
-                if !is_agreed {
-                    // Keys that crossed in descriptions are not keys of a handshake.
-                    self.shield = Shield::Shut;
-                }
-                if let Some(keys) = dtls
-                    .established
-                    .as_ref()
-                    .filter(|_| !self.shield.is_keyed())
-                {
-                    self.use_keys(keys, &remote.rollovers, now_micros, outbox);
-                }
-                let setup = self.setup.get_or_insert_default();
-                let known = setup
-                    .agreement
-                    .as_ref()
-                    .is_some_and(|known| known.is_for(dtls));
-                if known {
-                    return;
-                }
-                setup.agreement = outside
-                    .identity
-                    .map(|identity| KeyAgreement::new(identity, dtls));
-                if setup.agreement.is_none() {
-                    self.tell_unprotected(ProtectionFailure::Handshake, outbox);
-                }
-                return;
-            }
-        }
-        if let Some(setup) = &mut self.setup {
-            setup.agreement = None;
-            setup.early_rtcp_keys = None;
-        }
-    }
-
-    fn use_keys(
-        &mut self,
-        keys: &SrtpKeys,
-        rollovers: &Rollovers,
-        now_micros: u64,
-        outbox: &mut Outbox<'_>,
-    ) {
-        if let Err(failure) = self.shield.set_keys(keys, rollovers, now_micros) {
-            self.tell_unprotected(failure, outbox);
-        }
-    }
-
-    fn tell_unprotected(&self, reason: ProtectionFailure, outbox: &mut Outbox<'_>) {
-        outbox.events.push(Event::Unprotected {
-            endpoint: self.id,
-            reason,
-        });
     }
 
     /// Takes more addresses at which the party may be.
@@ -246,13 +202,19 @@ impl Endpoint {
         outside: &Outside<'_>,
         outbox: &mut Outbox<'_>,
     ) -> Option<()> {
-        let checks = self.setup.as_mut()?.checks.as_mut()?;
+        let now_micros = outside.clock.now_micros;
+        let setup = self.setup.as_mut()?;
+        let mut send = |to, datagram: &[u8]| (outbox.send)(channel, to, datagram);
+        let Some(checks) = &mut setup.checks else {
+            let early = setup.early.as_mut()?.agent()?;
+            let is_taken = early.handle(channel, datagram, from, now_micros, &mut send);
+            return is_taken.then_some(());
+        };
         let agent = match channel {
             Channel::Rtp => &mut checks.rtp,
             Channel::Rtcp => checks.rtcp.as_mut()?,
         };
         let gate = self.gate.as_mut()?;
-        let now_micros = outside.clock.now_micros;
         let Some(glance) = agent.glance(datagram) else {
             // Keepalives of the party lead to nothing either, nor do answers that come twice.
             return gate.is_negotiated(channel, from).then_some(());
@@ -261,42 +223,7 @@ impl Endpoint {
         if !gate.may_check(channel, from, glance.work, is_named, now_micros) {
             return None;
         }
-        let mut send = |to, datagram: &[u8]| (outbox.send)(channel, to, datagram);
         agent.take(&glance, from, outside.random, now_micros, &mut send);
-        Some(())
-    }
-
-    fn take_in_handshake(
-        &mut self,
-        channel: Channel,
-        datagram: &[u8],
-        from: SocketAddr,
-        outside: &Outside<'_>,
-        outbox: &mut Outbox<'_>,
-    ) -> Option<()> {
-        let now_micros = outside.clock.now_micros;
-        let setup = self.setup.as_mut()?;
-        let gate = self.gate.as_mut()?;
-        let agreement = setup.agreement.as_mut()?;
-        let agent = setup.checks.as_ref().and_then(|checks| match channel {
-            Channel::Rtp => Some(&checks.rtp),
-            Channel::Rtcp => checks.rtcp.as_ref(),
-        });
-        // A party begins as soon as its own check is answered, which ours may not be yet.
-        let has_asked = agent.is_some_and(|agent| agent.was_asked_from(from));
-        if !gate.may_shake_hands(channel, from, has_asked, now_micros) {
-            return None;
-        }
-        let is_negotiated = gate.is_negotiated(channel, from);
-        let arrival = HandshakeDatagram {
-            channel,
-            datagram,
-            from,
-            is_one_party: is_negotiated && setup.checks.is_some(),
-            is_negotiated,
-        };
-        let agreed = agreement.handle(&arrival, outside.clock, outbox.send);
-        self.agreed(agreed, now_micros, outbox);
         Some(())
     }
 
@@ -305,18 +232,8 @@ impl Endpoint {
         if self.setup.is_none() {
             return;
         }
-        let now_micros = outside.clock.now_micros;
         self.advance_checks(outside, outbox);
-        for channel in [Channel::Rtp, Channel::Rtcp] {
-            let agreed = self.begin_agreement(channel, outside, outbox);
-            self.agreed(agreed, now_micros, outbox);
-        }
-        let agreement = self
-            .setup
-            .as_mut()
-            .and_then(|setup| setup.agreement.as_mut());
-        let agreed = agreement.and_then(|known| known.on_time(outside.clock, outbox.send));
-        self.agreed(agreed, now_micros, outbox);
+        self.advance_agreement(outside, outbox);
     }
 
     fn advance_checks(&mut self, outside: &Outside<'_>, outbox: &mut Outbox<'_>) {
@@ -358,75 +275,6 @@ impl Endpoint {
             _ => {}
         }
         setup.connected = found;
-    }
-
-    fn begin_agreement(
-        &mut self,
-        channel: Channel,
-        outside: &Outside<'_>,
-        outbox: &mut Outbox<'_>,
-    ) -> Option<Agreement> {
-        let gate = self.gate.as_ref()?;
-        if channel == Channel::Rtcp && gate.rtcp_channel() != Some(Channel::Rtcp) {
-            return None;
-        }
-        let to = gate.handshake_destination(channel)?;
-        let agreement = self.setup.as_mut()?.agreement.as_mut()?;
-        agreement.begin(channel, to, outside.clock, outbox.send)
-    }
-
-    /// Takes what a handshake has led to.
-    fn agreed(&mut self, agreed: Option<Agreement>, now_micros: u64, outbox: &mut Outbox<'_>) {
-        match agreed {
-            None => {}
-            Some(Agreement::Failed(reason)) => self.tell_unprotected(reason, outbox),
-            Some(Agreement::Keys(Channel::Rtp, party, keys)) => {
-                self.use_keys(&keys, &Rollovers::default(), now_micros, outbox);
-                self.identified(Channel::Rtp, party, now_micros, outbox);
-                outbox.events.push(Event::Secured {
-                    endpoint: self.id,
-                    keys,
-                });
-                let early = self
-                    .setup
-                    .as_mut()
-                    .and_then(|setup| setup.early_rtcp_keys.take());
-                if let Some(keys) = early {
-                    self.use_rtcp_keys(keys, outbox);
-                }
-            }
-            Some(Agreement::Keys(Channel::Rtcp, party, keys)) => {
-                self.identified(Channel::Rtcp, party, now_micros, outbox);
-                self.use_rtcp_keys(keys, outbox);
-            }
-        }
-    }
-
-    fn use_rtcp_keys(&mut self, keys: SrtpKeys, outbox: &mut Outbox<'_>) {
-        if self.shield.is_keyed() {
-            if let Err(failure) = self.shield.set_rtcp_keys(&keys) {
-                self.tell_unprotected(failure, outbox);
-            }
-        } else if let Some(setup) = &mut self.setup {
-            setup.early_rtcp_keys = Some(keys);
-        }
-    }
-
-    fn identified(
-        &mut self,
-        channel: Channel,
-        party: SocketAddr,
-        now_micros: u64,
-        outbox: &mut Outbox<'_>,
-    ) {
-        let gate = self.gate.as_mut();
-        let verdict = gate.map(|gate| gate.identified(channel, party, now_micros));
-        if verdict == Some(Verdict::Latched) {
-            outbox.events.push(Event::Latched {
-                endpoint: self.id,
-                rtp: party,
-            });
-        }
     }
 
     /// When the thread has to look after this, when that is sooner than it would anyway; it then will.

@@ -1,6 +1,9 @@
 //! What an endpoint takes in and counts, and when it falls silent, in virtual time.
 
+mod early;
+mod forked;
 mod keys;
+mod phone;
 mod protected;
 mod rig;
 

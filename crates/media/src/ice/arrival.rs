@@ -8,7 +8,7 @@ use fernamt_exchange::media::IceCandidateKind;
 use fernamt_stun::message::{Class, ErrorCode, Integrity, Message, Method};
 
 use super::pair::State;
-use super::{Agent, Send, message};
+use super::{Agent, Send, message, settled_role};
 use crate::gate::{Work, same};
 
 /// A message that may be one of the party, as far as can be seen without a proof.
@@ -56,13 +56,16 @@ impl Agent {
         if !message::is_understood(request) {
             return self.refuse(request, ErrorCode::UNKNOWN_ATTRIBUTE, integrity, from, send);
         }
-        if !self.settle_roles(request) {
+        let (controlling, lite) = (self.is_controlling, self.is_lite);
+        let Some(is_controlling) = settled_role(controlling, lite, self.tie_breaker, request)
+        else {
             if let Some(code) = ErrorCode::new(message::ROLE_CONFLICT) {
                 self.refuse(request, code, integrity, from, send);
             }
             return;
-        }
-        let (is_lite, is_controlling) = (self.is_lite, self.is_controlling);
+        };
+        self.is_controlling = is_controlling;
+        let is_lite = self.is_lite;
         let kind = IceCandidateKind::PeerReflexive;
         let Some(pair) = self.add_pair(from, kind, priority) else {
             return;
@@ -101,24 +104,6 @@ impl Agent {
     ) {
         message::write_error(request, code, integrity, &self.local.key, &mut self.room);
         send(from, &self.room);
-    }
-
-    /// Settles who leads when both or neither want to (RFC 8445 section 7.3.1.1); false: the party has
-    /// to give in. A lite agent never leads.
-    fn settle_roles(&mut self, request: &Message<'_>) -> bool {
-        let role = match self.is_controlling {
-            true => message::ICE_CONTROLLING,
-            false => message::ICE_CONTROLLED,
-        };
-        let Some(theirs) = message::tie_breaker(request, role) else {
-            return true;
-        };
-        let we_lead = !self.is_lite && self.tie_breaker >= theirs;
-        if self.is_controlling == we_lead {
-            return false;
-        }
-        self.is_controlling = we_lead;
-        true
     }
 
     /// Takes the answer to a check of ours (RFC 8445 section 7.2.5).

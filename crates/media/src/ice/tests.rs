@@ -1,5 +1,6 @@
 //! Our agent against one that others wrote (`is`), in virtual time, and against forgers.
 
+mod early;
 mod forged;
 
 use std::time::{Duration, Instant};

@@ -121,6 +121,9 @@ impl Media {
                 self.endpoint(*a)?.bridged = Some(*b);
                 self.endpoint(*b)?.bridged = Some(*a);
             }
+            Command::Offered { endpoint, .. } => {
+                self.endpoint(*endpoint)?;
+            }
             Command::Candidates { .. } | Command::Bundle { .. } => {}
             Command::Echo { endpoint } => self.endpoint(*endpoint)?.echo = true,
             Command::Play { endpoint, .. } => {

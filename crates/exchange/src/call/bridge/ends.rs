@@ -57,6 +57,9 @@ pub(super) struct End {
     pub(super) carrier: Option<usize>,
     /// The media plane has been told to connect it with the other side.
     pub(super) bridged: bool,
+    /// The media plane has been told that what the party sends may be here before its answer.
+    #[serde(skip)]
+    pub(super) expected: bool,
 }
 
 /// What is known about one stream of a party.
@@ -111,6 +114,7 @@ impl End {
             rollovers: Rollovers::default(),
             carrier: None,
             bridged: false,
+            expected: false,
         }
     }
 
@@ -141,6 +145,7 @@ impl End {
         self.offered = None;
         self.carrier = None;
         self.bridged = false;
+        self.expected = false;
         self.proposed = self.agreed.take().or(self.proposed.take());
     }
 }

@@ -6,6 +6,7 @@ mod bundle;
 mod connect;
 mod direct;
 mod ends;
+mod expect;
 mod first_version;
 mod make;
 mod protection;

@@ -211,12 +211,15 @@ impl Bridge {
     }
 
     /// The other side has refused: forgets what was proposed.
-    pub(in crate::call) fn forget_proposals(&mut self) {
+    pub(in crate::call) fn forget_proposals(&mut self, stack: &mut Stack) {
         for ends in self.all_mut() {
             ends.ends.iter_mut().flatten().for_each(|end| {
                 end.proposed = None;
                 end.offered = None;
             });
+        }
+        for side in std::iter::once(Side::Caller).chain(self.callee_sides()) {
+            self.expect_no_answer(stack, side);
         }
     }
 }

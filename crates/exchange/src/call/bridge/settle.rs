@@ -153,11 +153,8 @@ fn ice(
     before: Option<&Ice>,
     both: Both,
 ) -> Ice {
-    let credentials = |ice: &IceDescription| IceCredentials {
-        fragment: ice.credentials.ufrag().into(),
-        password: ice.credentials.password().into(),
-    };
-    let (local, remote) = (credentials(own), credentials(their));
+    let local = IceCredentials::from(&own.credentials);
+    let remote = IceCredentials::from(&their.credentials);
     // The parts are settled once, and anew with every restart (RFC 8445 section 6.1.1).
     let same = before.filter(|before| before.local == local && before.remote == remote);
     let controlling = match (same, own.lite, their.lite) {
@@ -174,6 +171,15 @@ fn ice(
         remote_lite: their.lite,
         candidates: their.candidates.iter().filter_map(candidate).collect(),
         advertised: config.advertised,
+    }
+}
+
+impl From<&fernamt_sdp::IceCredentials> for IceCredentials {
+    fn from(described: &fernamt_sdp::IceCredentials) -> IceCredentials {
+        IceCredentials {
+            fragment: described.ufrag().into(),
+            password: described.password().into(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use fernamt_exchange::media::{Event, Remote};
 
 use super::super::*;
-use crate::dtls::Clock;
+use crate::dtls::{Certificate, Clock, Identity};
 use crate::random::Random;
 use crate::socket::Channel;
 
@@ -13,6 +13,9 @@ pub(super) struct Rig {
     pub(super) endpoint: Endpoint,
     pub(super) now_micros: u64,
     pub(super) events: Vec<Event>,
+    /// What it has sent.
+    pub(super) sent: Vec<(Channel, SocketAddr, Vec<u8>)>,
+    pub(super) identity: Option<Identity>,
     random: Random,
     start: Instant,
 }
@@ -23,6 +26,8 @@ impl Rig {
             endpoint: Endpoint::new(EndpointId(1), 1_000, 0),
             now_micros: 0,
             events: Vec::new(),
+            sent: Vec::new(),
+            identity: None,
             random: Random::new(),
             start: Instant::now(),
         }
@@ -71,21 +76,38 @@ impl Rig {
         core::mem::take(&mut self.events)
     }
 
+    pub(super) fn clock(&self) -> Clock {
+        Clock {
+            start: self.start,
+            now_micros: self.now_micros,
+        }
+    }
+
     pub(super) fn work(&mut self, work: impl FnOnce(&mut Endpoint, &Outside<'_>, &mut Outbox<'_>)) {
         let outside = Outside {
-            clock: Clock {
-                start: self.start,
-                now_micros: self.now_micros,
-            },
+            clock: self.clock(),
             random: &self.random,
-            identity: None,
+            identity: self.identity.as_ref(),
             local: [192, 0, 2, 1].into(),
         };
-        let mut send = |_: Channel, _: SocketAddr, _: &[u8]| {};
+        let sent = &mut self.sent;
+        let mut send = |channel: Channel, to: SocketAddr, datagram: &[u8]| {
+            sent.push((channel, to, datagram.to_vec()));
+        };
         let mut outbox = Outbox {
             send: &mut send,
             events: &mut self.events,
         };
         work(&mut self.endpoint, &outside, &mut outbox);
+    }
+}
+
+/// A certificate of somebody.
+pub(super) fn certificate() -> Certificate {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let parameters = rcgen::CertificateParams::new(vec!["media".to_owned()]).unwrap();
+    Certificate {
+        certificate: parameters.self_signed(&key).unwrap().der().to_vec(),
+        private_key: key.serialize_der(),
     }
 }

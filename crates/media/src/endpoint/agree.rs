@@ -1,0 +1,298 @@
+//! How an endpoint comes to its keys: what descriptions ask for, what handshakes lead to, and which
+//! handshakes there are where several parties answer one offer. The handshakes themselves are in `dtls`.
+
+use core::net::SocketAddr;
+
+use fernamt_exchange::media::{
+    Dtls, Event, Protection, ProtectionFailure, Remote, Rollovers, SrtpKeys,
+};
+
+use super::{Endpoint, Outbox, Outside, Verdict};
+use crate::dtls::{Agreement, HandshakeDatagram, KeyAgreement};
+use crate::protection::Shield;
+use crate::socket::Channel;
+
+/// Agreements with other parties that have answered the same offer; for one more, the oldest goes.
+pub(super) const MAX_PARKED: usize = 3;
+
+/// The agreement with a party that has answered an offer of ours, after which another has answered it,
+/// too (RFC 3261 section 13.2.2.4). When it is this party after all, it goes on where it stood: the
+/// party would not shake hands again.
+#[derive(Debug)]
+pub(super) struct Parked {
+    agreement: KeyAgreement,
+    /// Its keys and how far they have been used, when they are not those in use still.
+    shield: Option<Shield>,
+    early_rtcp_keys: Option<SrtpKeys>,
+}
+
+impl Endpoint {
+    pub(super) fn set_protection(
+        &mut self,
+        remote: &Remote,
+        outside: &Outside<'_>,
+        outbox: &mut Outbox<'_>,
+    ) {
+        let now_micros = outside.clock.now_micros;
+        match &remote.protection {
+            Protection::None => self.shield = Shield::Clear,
+            Protection::Sdes(keys) => self.use_keys(keys, &remote.rollovers, now_micros, outbox),
+            Protection::Dtls(dtls) => {
+                return self.set_agreement(dtls, &remote.rollovers, outside, outbox);
+            }
+        }
+        if let Some(setup) = &mut self.setup {
+            setup.agreement = None;
+            setup.early_rtcp_keys = None;
+            setup.parked.clear();
+        }
+    }
+
+    fn set_agreement(
+        &mut self,
+        dtls: &Dtls,
+        rollovers: &Rollovers,
+        outside: &Outside<'_>,
+        outbox: &mut Outbox<'_>,
+    ) {
+        let setup = self.setup.get_or_insert_default();
+        if setup.agreement.is_none() {
+            // Keys that crossed in descriptions are not keys of a handshake.
+            self.shield = Shield::Shut;
+        }
+        if let Some(keys) = dtls
+            .established
+            .as_ref()
+            .filter(|_| !self.shield.is_keyed())
+        {
+            self.use_keys(keys, rollovers, outside.clock.now_micros, outbox);
+        }
+        let setup = self.setup.get_or_insert_default();
+        let known = setup.agreement.take_if(|known| !known.is_for(dtls));
+        if setup.agreement.is_some() {
+            return;
+        }
+        let is_meant = |parked: &mut Parked| parked.agreement.is_for(dtls);
+        let again = setup.parked.extract_if(.., is_meant).next();
+        let early_rtcp_keys = setup.early_rtcp_keys.take();
+        if let Some(known) = known.filter(|_| setup.early.is_some()) {
+            if setup.parked.len() >= MAX_PARKED {
+                setup.parked.remove(0);
+            }
+            setup.parked.push(Parked {
+                agreement: known,
+                shield: None,
+                early_rtcp_keys,
+            });
+        }
+        match (again, outside.identity) {
+            (Some(parked), _) => self.take_up(parked, outbox),
+            (None, Some(identity)) => setup.agreement = Some(KeyAgreement::new(identity, dtls)),
+            (None, None) => self.tell_unprotected(ProtectionFailure::Handshake, outbox),
+        }
+    }
+
+    /// Goes on with a party that has answered before.
+    fn take_up(&mut self, parked: Parked, outbox: &mut Outbox<'_>) {
+        let has_keys = parked.agreement.has_keys();
+        let setup = self.setup.get_or_insert_default();
+        setup.agreement = Some(parked.agreement);
+        setup.early_rtcp_keys = parked.early_rtcp_keys;
+        if let Some(shield) = parked.shield {
+            self.park_shield();
+            self.shield = shield;
+        }
+        if let Some(keys) = self.shield.keys().filter(|_| has_keys) {
+            outbox.events.push(Event::Secured {
+                endpoint: self.id,
+                keys,
+            });
+        }
+    }
+
+    /// The keys in use are going to be others: keeps them with the agreement that they came from, where
+    /// that may go on.
+    fn park_shield(&mut self) {
+        let parked = self.setup.iter_mut().flat_map(|setup| &mut setup.parked);
+        let mut owners =
+            parked.filter(|parked| parked.shield.is_none() && parked.agreement.has_keys());
+        if let Some(owner) = owners.next() {
+            owner.shield = Some(core::mem::replace(&mut self.shield, Shield::Shut));
+        }
+    }
+
+    fn use_keys(
+        &mut self,
+        keys: &SrtpKeys,
+        rollovers: &Rollovers,
+        now_micros: u64,
+        outbox: &mut Outbox<'_>,
+    ) {
+        if let Err(failure) = self.shield.set_keys(keys, rollovers, now_micros) {
+            self.tell_unprotected(failure, outbox);
+        }
+    }
+
+    fn tell_unprotected(&self, reason: ProtectionFailure, outbox: &mut Outbox<'_>) {
+        outbox.events.push(Event::Unprotected {
+            endpoint: self.id,
+            reason,
+        });
+    }
+
+    /// Takes a datagram of a handshake: one that may be the party's, or that may prove to be when the
+    /// party is described. `None`: it is neither.
+    pub(super) fn take_in_handshake(
+        &mut self,
+        channel: Channel,
+        datagram: &[u8],
+        from: SocketAddr,
+        outside: &Outside<'_>,
+        outbox: &mut Outbox<'_>,
+    ) -> Option<()> {
+        let now_micros = outside.clock.now_micros;
+        let begins = self.begins_handshake(channel, datagram);
+        let is_too_early = begins && self.awaits_description();
+        if !is_too_early && self.may_shake_hands(channel, from, now_micros) {
+            self.shake_hands(channel, datagram, from, outside, outbox);
+            return Some(());
+        }
+        let early = self.setup.as_mut()?.early.as_mut().filter(|_| begins)?;
+        let is_kept = early.keep(self.gate.as_ref(), channel, datagram, from);
+        is_kept.then_some(())
+    }
+
+    /// Whether a datagram begins a handshake that is not under way.
+    fn begins_handshake(&self, channel: Channel, datagram: &[u8]) -> bool {
+        let setup = self.setup.as_ref();
+        match setup.and_then(|setup| setup.agreement.as_ref()) {
+            Some(known) => known.is_news(channel, datagram),
+            None => KeyAgreement::is_hello(datagram),
+        }
+    }
+
+    fn may_shake_hands(&mut self, channel: Channel, from: SocketAddr, now_micros: u64) -> bool {
+        let (Some(setup), Some(gate)) = (&self.setup, &mut self.gate) else {
+            return false;
+        };
+        let agent = setup.checks.as_ref().and_then(|checks| match channel {
+            Channel::Rtp => Some(&checks.rtp),
+            Channel::Rtcp => checks.rtcp.as_ref(),
+        });
+        // A party begins as soon as its own check is answered, which ours may not be yet.
+        let has_asked = agent.is_some_and(|agent| agent.was_asked_from(from));
+        setup.agreement.is_some() && gate.may_shake_hands(channel, from, has_asked, now_micros)
+    }
+
+    fn shake_hands(
+        &mut self,
+        channel: Channel,
+        datagram: &[u8],
+        from: SocketAddr,
+        outside: &Outside<'_>,
+        outbox: &mut Outbox<'_>,
+    ) {
+        let (Some(setup), Some(gate)) = (self.setup.as_mut(), self.gate.as_ref()) else {
+            return;
+        };
+        let is_negotiated = gate.is_negotiated(channel, from);
+        let arrival = HandshakeDatagram {
+            channel,
+            datagram,
+            from,
+            is_one_party: is_negotiated && setup.checks.is_some(),
+            is_negotiated,
+        };
+        let agreement = setup.agreement.as_mut();
+        let agreed = agreement.and_then(|known| known.handle(&arrival, outside.clock, outbox.send));
+        self.agreed(agreed, outside.clock.now_micros, outbox);
+    }
+
+    /// Begins handshakes that are ours to begin, and lets time pass for all.
+    pub(super) fn advance_agreement(&mut self, outside: &Outside<'_>, outbox: &mut Outbox<'_>) {
+        let now_micros = outside.clock.now_micros;
+        for channel in [Channel::Rtp, Channel::Rtcp] {
+            let agreed = self.begin_agreement(channel, outside, outbox);
+            self.agreed(agreed, now_micros, outbox);
+        }
+        let agreement = self
+            .setup
+            .as_mut()
+            .and_then(|setup| setup.agreement.as_mut());
+        let agreed = agreement.and_then(|known| known.on_time(outside.clock, outbox.send));
+        self.agreed(agreed, now_micros, outbox);
+    }
+
+    fn begin_agreement(
+        &mut self,
+        channel: Channel,
+        outside: &Outside<'_>,
+        outbox: &mut Outbox<'_>,
+    ) -> Option<Agreement> {
+        let gate = self.gate.as_ref()?;
+        if channel == Channel::Rtcp && gate.rtcp_channel() != Some(Channel::Rtcp) {
+            return None;
+        }
+        let to = gate.handshake_destination(channel)?;
+        let agreement = self.setup.as_mut()?.agreement.as_mut()?;
+        agreement.begin(channel, to, outside.clock, outbox.send)
+    }
+
+    /// Takes what a handshake has led to.
+    fn agreed(&mut self, agreed: Option<Agreement>, now_micros: u64, outbox: &mut Outbox<'_>) {
+        match agreed {
+            None => {}
+            Some(Agreement::Failed(reason)) => self.tell_unprotected(reason, outbox),
+            Some(Agreement::Keys(Channel::Rtp, party, keys)) => {
+                self.park_shield();
+                self.use_keys(&keys, &Rollovers::default(), now_micros, outbox);
+                self.identified(Channel::Rtp, party, now_micros, outbox);
+                outbox.events.push(Event::Secured {
+                    endpoint: self.id,
+                    keys,
+                });
+                let early = self
+                    .setup
+                    .as_mut()
+                    .and_then(|setup| setup.early_rtcp_keys.take());
+                if let Some(keys) = early {
+                    self.use_rtcp_keys(keys, outbox);
+                }
+            }
+            Some(Agreement::Keys(Channel::Rtcp, party, keys)) => {
+                self.identified(Channel::Rtcp, party, now_micros, outbox);
+                self.use_rtcp_keys(keys, outbox);
+            }
+        }
+    }
+
+    fn use_rtcp_keys(&mut self, keys: SrtpKeys, outbox: &mut Outbox<'_>) {
+        // The keys in use may still be those of another agreement.
+        let setup = self.setup.as_ref();
+        let agreement = setup.and_then(|setup| setup.agreement.as_ref());
+        if agreement.is_some_and(KeyAgreement::has_keys) {
+            if let Err(failure) = self.shield.set_rtcp_keys(&keys) {
+                self.tell_unprotected(failure, outbox);
+            }
+        } else if let Some(setup) = &mut self.setup {
+            setup.early_rtcp_keys = Some(keys);
+        }
+    }
+
+    fn identified(
+        &mut self,
+        channel: Channel,
+        party: SocketAddr,
+        now_micros: u64,
+        outbox: &mut Outbox<'_>,
+    ) {
+        let gate = self.gate.as_mut();
+        let verdict = gate.map(|gate| gate.identified(channel, party, now_micros));
+        if verdict == Some(Verdict::Latched) {
+            outbox.events.push(Event::Latched {
+                endpoint: self.id,
+                rtp: party,
+            });
+        }
+    }
+}
