@@ -70,7 +70,9 @@ impl Random {
     pub(crate) fn known(mut next: impl FnMut() -> u64 + Send + 'static) -> Random {
         Random::from_source(move |bytes| {
             let (whole, _) = bytes.as_chunks_mut::<8>();
-            whole.iter_mut().for_each(|bytes| *bytes = next().to_ne_bytes());
+            whole
+                .iter_mut()
+                .for_each(|bytes| *bytes = next().to_ne_bytes());
             8 * whole.len()
         })
     }

@@ -152,8 +152,7 @@ impl Nat {
         }
         self.expire(now_micros);
         let depends = self.behaviour.mapping;
-        let is_it =
-            |known: &Mapping| known.inside == from && depends.is_same(known.made_for, to);
+        let is_it = |known: &Mapping| known.inside == from && depends.is_same(known.made_for, to);
         let index = match self.mappings.iter().position(is_it) {
             Some(index) => index,
             None => {

@@ -12,7 +12,7 @@ use super::STRANGE_PACKETS_PER_SECOND;
 /// Checks, and answers to checks, of one source that are looked at in a second. To see whether one is
 /// authentic takes no longer than to receive it, and a party sends few of them, of which none should be
 /// missed: it repeats them after half a second, then after one.
-pub(crate) const STRANGE_CHECKS_PER_SECOND: u32 = 1_000;
+pub(super) const STRANGE_CHECKS_PER_SECOND: u32 = 1_000;
 
 /// Shares that the sources of one degree of trust are spread over. From all of them together no more
 /// than this times the limit of one source is looked at.
@@ -156,7 +156,10 @@ mod tests {
     #[test]
     fn each_kind_of_work_and_each_degree_of_trust_has_a_share_of_its_own() {
         let mut strangers = Strangers::default();
-        for (work, trust) in WORKS.iter().flat_map(|work| TRUSTS.map(|trust| (*work, trust))) {
+        for (work, trust) in WORKS
+            .iter()
+            .flat_map(|work| TRUSTS.map(|trust| (*work, trust)))
+        {
             let count = allowed(&mut strangers, work, trust, 2 * work.limit(), 0);
             assert_eq!(count, work.limit());
         }
@@ -180,13 +183,12 @@ mod tests {
         assert_eq!(lanes.len(), 1);
         let mut strangers = Strangers::default();
         let from_port = |port| SocketAddr::new(source(1).ip(), port);
-        let looked_at = |port: &u16| strangers.allow(Work::Check, Trust::Nobody, from_port(*port), 0);
+        let looked_at =
+            |port: &u16| strangers.allow(Work::Check, Trust::Nobody, from_port(*port), 0);
         let count = (1..10_000).filter(looked_at).count();
         assert_eq!(count as u32, STRANGE_CHECKS_PER_SECOND);
         // Two that meet in one second do not meet in all of them.
-        let meets = |salt: &u64| {
-            lane(source(1).ip(), 0, *salt) == lane(source(2).ip(), 0, *salt)
-        };
+        let meets = |salt: &u64| lane(source(1).ip(), 0, *salt) == lane(source(2).ip(), 0, *salt);
         let often = (0..8_000).filter(meets).count();
         assert!((700..1_300).contains(&often), "{often} of 8000");
     }

@@ -45,7 +45,10 @@ pub(super) fn plan_of(seed: u64) -> Plan {
     let classic = Behaviour::CLASSIC;
     let phones = [0, 1].map(|_| {
         let mut router = || classic[random.below(4) as usize];
-        let behind = [Place::Behind(router()), Place::BehindTwo(router(), router())];
+        let behind = [
+            Place::Behind(router()),
+            Place::BehindTwo(router(), router()),
+        ];
         let place = match random.below(10) {
             0 => Place::Open,
             1..=6 => behind[0],
@@ -60,7 +63,10 @@ pub(super) fn plan_of(seed: u64) -> Plan {
 }
 
 fn run_all(one: Place, other: Place, seed: u64) {
-    for (first, second) in KINDS.into_iter().flat_map(|kind| KINDS.map(|other| (kind, other))) {
+    for (first, second) in KINDS
+        .into_iter()
+        .flat_map(|kind| KINDS.map(|other| (kind, other)))
+    {
         let phones = [(first, one), (second, other)];
         let mut world = World::new(Plan::new(seed, phones));
         world.expect_voice(bound_millis([first, second]));
@@ -135,7 +141,10 @@ fn a_found_way_carries_every_packet() {
         world.run(60_000);
         for side in [0, 1] {
             let heard = world.heard_since(side, begun_micros);
-            assert!((2_990..=3_001).contains(&heard), "{kind:?}: {heard} of 3000");
+            assert!(
+                (2_990..=3_001).contains(&heard),
+                "{kind:?}: {heard} of 3000"
+            );
         }
     }
 }
@@ -156,5 +165,8 @@ fn loss_and_reordering_delay_the_way_and_do_not_prevent_it() {
         }
         world.expect_privacy();
     }
-    assert!(late <= SEEDS / 10, "{late} of {SEEDS} calls have waited long");
+    assert!(
+        late <= SEEDS / 10,
+        "{late} of {SEEDS} calls have waited long"
+    );
 }

@@ -117,7 +117,9 @@ impl Desk {
             return Sent::new();
         }
         let mut room = bytes.to_vec();
-        let taken = end.endpoint.take_in(Channel::Rtp, &mut room, from, now_micros);
+        let taken = end
+            .endpoint
+            .take_in(Channel::Rtp, &mut room, from, now_micros);
         match taken.arrival {
             Arrival::Setup => self.work(side, now_micros, |endpoint, outside, outbox| {
                 endpoint.take_in_setup(Channel::Rtp, bytes, from, outside, outbox);
@@ -162,7 +164,9 @@ impl Desk {
                 let end = &mut self.ends[side];
                 end.timers.remove(&micros);
                 if end.endpoint.is_scheduled_for(micros) {
-                    let work = |endpoint: &mut Endpoint, outside: &Outside<'_>, outbox: &mut Outbox<'_>| {
+                    let work = |endpoint: &mut Endpoint,
+                                outside: &Outside<'_>,
+                                outbox: &mut Outbox<'_>| {
                         endpoint.advance(outside, outbox);
                     };
                     sent.extend(self.work(side, now_micros, work));
@@ -190,7 +194,8 @@ impl Desk {
         let end = &mut self.ends[side];
         let mut sent = Sent::new();
         let at = end.at;
-        let mut send = |_: Channel, to: SocketAddr, bytes: &[u8]| sent.push((at, to, bytes.to_vec()));
+        let mut send =
+            |_: Channel, to: SocketAddr, bytes: &[u8]| sent.push((at, to, bytes.to_vec()));
         let mut outbox = Outbox {
             send: &mut send,
             events: &mut end.events,
@@ -275,7 +280,8 @@ impl Turn {
                     self.relays.insert(address, relay);
                     self.bound.insert(relay, address);
                     let result = Ok(());
-                    self.server.handle(now, server::Input::Opened { relay, result });
+                    self.server
+                        .handle(now, server::Input::Opened { relay, result });
                 }
                 Output::Close(relay) => {
                     let bound = self.bound.remove(&relay);
@@ -287,7 +293,8 @@ impl Turn {
                         md5: [0; 16],
                         sha256: [0; 32],
                     });
-                    self.server.handle(now, server::Input::Keys { question, keys });
+                    self.server
+                        .handle(now, server::Input::Keys { question, keys });
                 }
                 Output::Event(_) => {}
             }

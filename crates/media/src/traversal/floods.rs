@@ -48,7 +48,9 @@ fn flood(junk: Junk, source: Source, mut random: Random) -> Flood {
     Box::new(move || {
         let ip = match source {
             Source::One => IpAddr::from([198, 51, 100, 200]),
-            Source::Anywhere => IpAddr::from((random.between(1 << 24, 223 << 24) as u32).to_be_bytes()),
+            Source::Anywhere => {
+                IpAddr::from((random.between(1 << 24, 223 << 24) as u32).to_be_bytes())
+            }
             Source::Neighbours => OUTSIDE.into(),
         };
         let from = SocketAddr::new(ip, random.between(1_024, 65_535) as u16);
@@ -116,7 +118,10 @@ fn expect_voice(kind: Kind, place: Place, junk: Junk, source: Source, seed: u64)
 fn try_all(kind: Kind) {
     let places = [Place::Open, Place::Behind(Behaviour::SYMMETRIC)];
     for place in places {
-        for (junk, source) in JUNK.iter().flat_map(|junk| SOURCES.map(|source| (*junk, source))) {
+        for (junk, source) in JUNK
+            .iter()
+            .flat_map(|junk| SOURCES.map(|source| (*junk, source)))
+        {
             // Whoever knows the party's address can take all places for handshakes of its host.
             if let (Kind::Handshake, Junk::Hellos, Source::Neighbours) = (kind, junk, source) {
                 continue;

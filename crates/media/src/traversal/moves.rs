@@ -123,10 +123,12 @@ fn calls_on_a_bad_network_survive_routers_that_forget_and_move() {
         }
         world.run(200);
         // What is lost has to be sent again; all the more on the way to another relay.
-        world.expect_voice(match plan.phones.iter().any(|(kind, _)| *kind == Kind::Relay) {
-            true => 40_000,
-            false => 10_000,
-        });
+        world.expect_voice(
+            match plan.phones.iter().any(|(kind, _)| *kind == Kind::Relay) {
+                true => 40_000,
+                false => 10_000,
+            },
+        );
         world.expect_privacy();
     }
 }

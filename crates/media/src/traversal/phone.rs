@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use fernamt_exchange::media::{
-    Dtls, DtlsRole, Ice, IceCandidate, IceCandidateKind, IceCredentials, Protection, Remote, SrtpKey, SrtpKeys,
+    Dtls, DtlsRole, Ice, IceCandidate, IceCandidateKind, IceCredentials, Protection, Remote,
+    SrtpKey, SrtpKeys,
 };
 use fernamt_rtp::srtp::{Protector, Unprotector};
 use fernamt_rtp::{Kind as Datagram, classify};
@@ -284,7 +285,10 @@ impl Phone {
         match &mut self.relay {
             Some(relay) => {
                 let source = from;
-                relay.handle(turn_now(now_micros), client::Input::Received { source, bytes });
+                relay.handle(
+                    turn_now(now_micros),
+                    client::Input::Received { source, bytes },
+                );
                 self.drain_relay(now_micros)
             }
             None => {
@@ -401,7 +405,11 @@ impl Phone {
         let heard_micros = self.heard_micros.last().copied();
         let was_heard = heard_micros.is_some_and(|heard| heard >= self.begun_micros);
         let last_micros = heard_micros.unwrap_or(0).max(self.begun_micros);
-        let patience = if was_heard { RESTART_MICROS } else { 8 * RESTART_MICROS };
+        let patience = if was_heard {
+            RESTART_MICROS
+        } else {
+            8 * RESTART_MICROS
+        };
         if now_micros >= last_micros + patience {
             self.restart(now_micros);
         }

@@ -135,7 +135,10 @@ impl World {
             None => (Realm::Internet, public(1)),
             Some(behaviour) => {
                 let router = Nat::new(behaviour, public(1), 0);
-                (realms.add_router(Realm::Internet, router), [10, 1, 0, 1].into())
+                (
+                    realms.add_router(Realm::Internet, router),
+                    [10, 1, 0, 1].into(),
+                )
             }
         };
         let desk_host = realms.add_host(office, address);
@@ -173,7 +176,14 @@ impl World {
             homes[side] = realm;
             let host = realms.add_host(realm, address);
             let random = Random::new(plan.seed, 10 + side as u64);
-            Phone::new(kind, side, (host, address), &desk, plan.leading[side], random)
+            Phone::new(
+                kind,
+                side,
+                (host, address),
+                &desk,
+                plan.leading[side],
+                random,
+            )
         });
         World {
             plan,
@@ -233,7 +243,10 @@ impl World {
         let begun_micros = self.now_micros;
         while self.now_micros < begun_micros + within_millis * 1_000 {
             self.step();
-            if [0, 1].iter().all(|side| self.heard_since(*side, begun_micros) >= PACKETS) {
+            if [0, 1]
+                .iter()
+                .all(|side| self.heard_since(*side, begun_micros) >= PACKETS)
+            {
                 return (self.now_micros - begun_micros) / 1_000;
             }
         }
@@ -335,7 +348,9 @@ impl World {
             let delay = match is_inside {
                 true => 0,
                 false => {
-                    let jitter = self.chance.below(1 + 1_000 * self.plan.faults.jitter_millis);
+                    let jitter = self
+                        .chance
+                        .below(1 + 1_000 * self.plan.faults.jitter_millis);
                     LATENCY_MICROS + jitter
                 }
             };

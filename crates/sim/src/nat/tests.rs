@@ -54,7 +54,10 @@ fn a_mapping_lasts_as_long_as_something_is_sent_from_inside() {
         let (mut nat, life) = (nat(behaviour), behaviour.lifetime_micros);
         let mapped = nat.leave(at(HOST), at(ONE), 0);
         assert_eq!(nat.leave(at(HOST), at(ONE), life - 1), mapped);
-        assert_eq!(nat.enter(at(ONE), mapped.port(), 2 * life - 2), Some(at(HOST)));
+        assert_eq!(
+            nat.enter(at(ONE), mapped.port(), 2 * life - 2),
+            Some(at(HOST))
+        );
         // That did not count.
         assert_eq!(nat.enter(at(ONE), mapped.port(), 2 * life - 1), None);
         assert_ne!(nat.leave(at(HOST), at(ONE), 2 * life), mapped);
@@ -68,7 +71,10 @@ fn a_router_that_is_switched_off_or_moved_gives_new_ports_and_addresses() {
     nat.forget();
     assert_eq!(nat.enter(at(ONE), first.port(), 0), None);
     let second = nat.leave(at(HOST), at(ONE), 0);
-    assert_eq!((second.ip(), second.port() == first.port()), (first.ip(), false));
+    assert_eq!(
+        (second.ip(), second.port() == first.port()),
+        (first.ip(), false)
+    );
     nat.move_to(ip("203.0.113.2"));
     assert_eq!(nat.leave(at(HOST), at(ONE), 0).ip(), ip("203.0.113.2"));
 }
@@ -117,7 +123,10 @@ fn neighbours_meet_outside_only_where_the_router_hairpins() {
         let server = realms.add_host(home, ip("192.168.1.2"));
         let phone = realms.add_host(home, at(HOST).ip());
         let arrival = realms.send(phone, at(HOST), public, 0);
-        assert_eq!(arrival.map(|arrival| arrival.host), hairpins.then_some(server));
+        assert_eq!(
+            arrival.map(|arrival| arrival.host),
+            hairpins.then_some(server)
+        );
         if let Some(arrival) = arrival {
             // It looks as if it came from outside (RFC 4787 REQ-9), and so does the answer.
             assert_eq!(arrival.from.ip(), ip(OUTSIDE));
@@ -126,7 +135,9 @@ fn neighbours_meet_outside_only_where_the_router_hairpins() {
             assert_eq!((answer.host, answer.from), (phone, public));
         }
         // Inside they meet anyway.
-        let arrival = realms.send(phone, at(HOST), at("192.168.1.2:5060"), 0).unwrap();
+        let arrival = realms
+            .send(phone, at(HOST), at("192.168.1.2:5060"), 0)
+            .unwrap();
         assert_eq!((arrival.host, arrival.from), (server, at(HOST)));
     }
 }
