@@ -71,7 +71,10 @@ struct Share {
     nobody: Lanes,
 }
 
-type Lanes = [u32; LANES];
+type Lanes = [u16; LANES];
+
+const _: () = assert!(STRANGE_CHECKS_PER_SECOND <= u16::MAX as u32);
+const _: () = assert!(STRANGE_PACKETS_PER_SECOND <= u16::MAX as u32);
 
 impl Strangers {
     /// Counts one datagram; whether it may be looked at.
@@ -105,8 +108,8 @@ impl Strangers {
         let Some(count) = lanes.get_mut(lane(from.ip(), port, salt)) else {
             return false;
         };
-        let is_allowed = *count < work.limit();
-        *count += u32::from(is_allowed);
+        let is_allowed = u32::from(*count) < work.limit();
+        *count += u16::from(is_allowed);
         is_allowed
     }
 }
