@@ -319,6 +319,9 @@ impl Agent {
         let without_checks = self.is_lite && self.remote_is_lite;
         let is_over = |way: &mut Selected| way.consent.is_over(now_micros) && !without_checks;
         self.former.take_if(is_over);
+        if !without_checks {
+            self.forget_unused(now_micros);
+        }
         if self.selected.take_if(is_over).is_none() {
             return;
         }
@@ -328,6 +331,19 @@ impl Agent {
         }
         self.first_micros = None;
         self.has_given_up = true;
+    }
+
+    /// Hears the party no longer where it has not been for as long as consent lasts, and which is not in
+    /// use: its router may have given that port to somebody else.
+    fn forget_unused(&mut self, now_micros: u64) {
+        let used = self.selected.as_ref().map(|selected| selected.remote);
+        let is_forgotten = |pair: &&mut Pair| {
+            pair.state == State::Succeeded
+                && used.is_none_or(|used| !same(used, pair.remote))
+                && now_micros >= pair.shown_micros + consent::EXPIRY_MICROS
+        };
+        let forgotten = self.pairs.iter_mut().filter(is_forgotten);
+        forgotten.for_each(Pair::fail);
     }
 
     fn repeat_checks(&mut self, now_micros: u64, send: &mut Send<'_>) {

@@ -194,10 +194,62 @@ mod tests {
         assert_eq!(distinct.len(), 100);
     }
 
+    /// Takes all ports with numbers that are known.
+    fn order(count: u16, numbers: impl FnMut() -> u64 + Send + 'static) -> Vec<u16> {
+        let (mut ports, random) = (ports(count), Random::known(numbers));
+        let mut take = || match ports.take_any(&random, 0)? {
+            Place::Bind { port } => Some(port),
+            Place::Ready { .. } => panic!("nothing is bound"),
+        };
+        std::iter::from_fn(&mut take).collect()
+    }
+
+    /// Who knows all ports that were given knows nothing of the next: each is drawn by a number of the
+    /// source of its own, and by nothing else.
     #[test]
-    fn the_order_of_ports_is_not_to_be_guessed() {
-        let [one, other] = [take_all(&mut ports(100), 0), take_all(&mut ports(100), 0)];
-        assert_ne!(one, other);
+    fn each_port_follows_from_the_next_number_of_the_source_and_from_nothing_else() {
+        let numbers = |n: u64| (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut n = 0;
+        let given = order(100, move || {
+            n += 1;
+            numbers(n)
+        });
+        // The part of all numbers in which the drawn one lies, of as many parts as ports are left.
+        let mut left: Vec<u16> = (0..100).map(|n| 10_000 + 2 * n).collect();
+        let expected = (1..=100).map(|n| {
+            let parts = left.len() as u128;
+            left.swap_remove(((u128::from(numbers(n)) * parts) >> 64) as usize)
+        });
+        assert_eq!(given, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_number_that_would_favour_a_port_is_drawn_again() {
+        // Zero is the number too many among 2^64 for three ports, and just another for four.
+        let with_zero = |count| {
+            let mut numbers = vec![0];
+            order(count, move || numbers.pop().unwrap_or(u64::MAX))
+        };
+        assert_eq!(with_zero(3)[0], 10_004);
+        assert_eq!(with_zero(4)[0], 10_000);
+    }
+
+    #[test]
+    fn all_orders_of_ports_are_equally_likely() {
+        let mut counts = std::collections::HashMap::new();
+        let mut numbers = fernamt_sim::random::Random::new(1, 0);
+        for _ in 0..24_000 {
+            let drawn: Vec<u64> = (0..40).map(|_| numbers.below(u64::MAX)).collect();
+            let mut drawn = drawn.into_iter();
+            let given = order(4, move || drawn.next().unwrap());
+            *counts.entry(given).or_insert(0) += 1;
+        }
+        // 24 orders; six standard deviations.
+        assert_eq!(counts.len(), 24);
+        assert!(
+            counts.values().all(|count| (810..1_190).contains(count)),
+            "{counts:?}"
+        );
     }
 
     #[test]

@@ -359,14 +359,10 @@ fn agreed_keys_survive_a_restart_without_another_handshake() {
     assert_talking(&mut browser, &mut phone);
 }
 
-/// Voice and two of video on the ports of one (RFC 8843).
-#[test]
-fn streams_that_share_ports_reach_their_endpoints_and_leave_from_there() {
-    let (exchange, _) = exchange();
-    let mut browser = Browser::new(Party::new(A), DtlsRole::Client)
-        .with_ice(true)
-        .with_dtls();
-    let carrier = face(&exchange, &mut browser);
+/// Opens endpoints for voice and two of video of a browser, on the ports of the first of them (RFC 8843),
+/// each bridged with a phone; the phones and the others.
+fn share_ports(exchange: &Exchange, browser: &mut Browser) -> ([Party; 3], [EndpointId; 2]) {
+    let carrier = face(exchange, browser);
     let riders = [exchange.open().0, exchange.open().0];
     exchange.plane.execute(Command::Bundle {
         carrier,
@@ -391,26 +387,38 @@ fn streams_that_share_ports_reach_their_endpoints_and_leave_from_there() {
         exchange.set_remote(at_phone, remote);
         exchange.bridge(endpoint, at_phone);
     }
+    (phones, riders)
+}
+
+/// The browser sends a packet of one of its streams, with its tag or without: the packet without.
+fn say_tagged(browser: &mut Browser, payload_type: u8, ssrc: u32, mid: Option<u8>) -> Vec<u8> {
+    let mut packet = browser.party.packet(payload_type);
+    packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
+    let clear = packet.clone();
+    if let Some(mid) = mid {
+        packet[0] |= 0x10;
+        packet.splice(12..12, [0xbe, 0xde, 0, 1, 0x40, mid, 0, 0]);
+    }
+    let sealed = browser.cipher.as_mut().unwrap().seal(&packet);
+    browser.party.send(&sealed);
+    clear
+}
+
+#[test]
+fn streams_that_share_ports_reach_their_endpoints_and_leave_from_there() {
+    let (exchange, _) = exchange();
+    let mut browser = Browser::new(Party::new(A), DtlsRole::Client)
+        .with_ice(true)
+        .with_dtls();
+    let (mut phones, riders) = share_ports(&exchange, &mut browser);
     browser.secure();
-    let tagged = |browser: &mut Browser, payload_type: u8, ssrc: u32, mid: Option<u8>| {
-        let mut packet = browser.party.packet(payload_type);
-        packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
-        let clear = packet.clone();
-        if let Some(mid) = mid {
-            packet[0] |= 0x10;
-            packet.splice(12..12, [0xbe, 0xde, 0, 1, 0x40, mid, 0, 0]);
-        }
-        let sealed = browser.cipher.as_mut().unwrap().seal(&packet);
-        browser.party.send(&sealed);
-        clear
-    };
     // The tag stays on our side.
-    let voice = tagged(&mut browser, PCMA, 1, None);
+    let voice = say_tagged(&mut browser, PCMA, 1, None);
     assert_eq!(phones[0].hear(), voice);
     for (number, mid) in [(1, b'1'), (2, b'2')] {
-        let first = tagged(&mut browser, 96, number, Some(mid));
+        let first = say_tagged(&mut browser, 96, number, Some(mid));
         assert_eq!(phones[number as usize].hear(), first);
-        let second = tagged(&mut browser, 96, number, None);
+        let second = say_tagged(&mut browser, 96, number, None);
         assert_eq!(phones[number as usize].hear(), second);
     }
     // And the browser is told by a tag of its own which stream it is.
@@ -443,9 +451,35 @@ fn streams_that_share_ports_reach_their_endpoints_and_leave_from_there() {
     assert_eq!(exchange.close(riders[0]).packets_received, 2);
     assert_eq!(exchange.close(riders[1]).packets_sent, 1);
     // What rides no more is not heard any more, and the others are.
-    tagged(&mut browser, 96, 1, Some(b'1'));
-    let voice = tagged(&mut browser, PCMA, 1, Some(b'0'));
+    say_tagged(&mut browser, 96, 1, Some(b'1'));
+    let voice = say_tagged(&mut browser, PCMA, 1, Some(b'0'));
     assert_eq!(phones[0].hear(), voice);
+}
+
+/// A browser that uses one number for the sources of all its streams, which tags tell apart, and phones
+/// that happen to use it, too.
+#[test]
+fn sources_that_collide_on_shared_ports_are_told_apart_by_their_tags() {
+    let (exchange, _) = exchange();
+    let mut browser = Browser::new(Party::new(A), DtlsRole::Client)
+        .with_ice(true)
+        .with_dtls();
+    let (mut phones, _) = share_ports(&exchange, &mut browser);
+    browser.secure();
+    let ssrc = phones[0].ssrc;
+    for _ in 0..5 {
+        for (number, (payload_type, mid)) in
+            [(PCMA, b'0'), (96, b'1'), (96, b'2')].iter().enumerate()
+        {
+            let said = say_tagged(&mut browser, *payload_type, ssrc, Some(*mid));
+            assert_eq!(phones[number].hear(), said);
+        }
+        let [first, ..] = &mut phones;
+        let packet = first.packet(PCMA);
+        first.send(&packet);
+        assert_eq!(browser.hear_clear(), packet);
+    }
+    assert!(phones.iter().all(Party::hears_nothing));
 }
 
 #[test]

@@ -422,3 +422,15 @@ fn many_threads_open_and_close_without_losing_a_port() {
         .collect::<std::collections::HashSet<_>>();
     assert_eq!(all.len(), 64);
 }
+
+/// Ports of one plane say nothing of those of another, not even of one that was started together with it.
+#[test]
+fn every_plane_draws_its_ports_from_a_source_of_its_own() {
+    let ports = || {
+        let exchange = Exchange::start();
+        let port = |_| exchange.open().1.port();
+        (0..8).map(port).collect::<Vec<u16>>()
+    };
+    // Of 500 ports; that two orders of eight are the same happens once in 10^21.
+    assert_ne!(ports(), ports());
+}

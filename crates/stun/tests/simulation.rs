@@ -13,7 +13,7 @@ use fernamt_stun::client::{self, Client, ClientSettings, Wish};
 use fernamt_stun::message::address::Family;
 use fernamt_stun::message::{Builder, ErrorCode, attribute};
 use fernamt_stun::{Class, Message, Method, Now, TransactionId};
-use world::{Faults, News, PERFECT, Packet, World};
+use world::{Faults, News, PERFECT, Packet, SERVER_V6, World};
 
 const PEER: &str = "192.0.2.200:9000";
 
@@ -41,6 +41,67 @@ fn a_client_gets_a_relay_and_a_peer_answers_through_it() {
         assert_eq!(world.news[anna].last(), Some(&News::Released));
         assert!(world.bound.is_empty());
         assert_eq!(world.clients[anna].1.deadline(), None);
+    }
+}
+
+/// Client, server and peer by IPv6, over datagrams and over a stream, on a bad network, too.
+#[test]
+fn a_relay_by_ipv6_is_as_good_as_one_by_ipv4() {
+    let peer = address("[2001:db8:9::9]:9000");
+    let faults = Faults {
+        lost: 20,
+        doubled: 10,
+    };
+    for (seed, is_stream, faults) in [(1, false, PERFECT), (2, true, PERFECT), (3, false, faults)] {
+        let mut world = World::at(SERVER_V6, seed, faults, is_stream);
+        let anna = world.add("[2001:db8:2::2]:1000", "anna", "secret");
+        world.with(anna, |it, now| it.allocate(now));
+        world.run(30);
+        let relayed = world.relayed(anna);
+        assert_eq!(relayed.ip(), address(SERVER_V6).ip());
+        world.with(anna, |it, now| it.permit(now, peer).unwrap());
+        world.run(30);
+        world.with(anna, |it, now| it.bind(now, peer).unwrap());
+        world.run(30);
+        for _ in 0..20 {
+            world.with(anna, |it, _| it.send(peer, b"hello").unwrap());
+        }
+        world.run(5);
+        assert!(world.at_peers.iter().all(|packet| packet.source == relayed));
+        let heard = world.data(anna);
+        assert!(heard.iter().all(|data| *data == (peer, b"hello".to_vec())));
+        assert!(heard.len() >= if faults.lost == 0 { 20 } else { 1 });
+        // A peer of the other family is not one of this relay (RFC 8656 section 9.2).
+        let other = address(PEER);
+        world.with(anna, |it, now| it.permit(now, other).unwrap());
+        world.run(60);
+        let refused = News::Refused(Wish::Permit(other), 443);
+        assert_eq!(world.news[anna].last(), Some(&refused), "seed {seed}");
+        world.with(anna, |it, now| it.release(now));
+        world.run(3_600);
+        assert!(world.bound.is_empty());
+    }
+}
+
+/// RFC 8656 section 18.8: a client by IPv4 may have a relay by IPv6, and the other way round.
+#[test]
+fn a_client_of_one_family_reaches_peers_of_the_other() {
+    let (four, six) = ("203.0.113.1:1000", "[2001:db8:2::2]:1000");
+    for (server, client, family, peer) in [
+        (SERVER, four, Family::V6, "[2001:db8:9::9]:9000"),
+        (SERVER_V6, six, Family::V4, PEER),
+    ] {
+        let mut world = World::at(server, 9, PERFECT, false);
+        let anna = world.add_for(family, client, "anna", "secret");
+        world.with(anna, |it, now| it.allocate(now));
+        world.run(2);
+        let (relayed, peer) = (world.relayed(anna), address(peer));
+        assert_eq!(relayed.is_ipv6(), peer.is_ipv6());
+        world.with(anna, |it, now| it.permit(now, peer).unwrap());
+        world.run(2);
+        world.with(anna, |it, _| it.send(peer, b"hello").unwrap());
+        world.run(2);
+        assert_eq!(world.data(anna), [(peer, b"hello".to_vec())]);
     }
 }
 

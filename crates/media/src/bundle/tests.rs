@@ -57,6 +57,26 @@ fn a_packet_belongs_to_whom_it_names_and_its_source_from_then_on() {
     );
 }
 
+/// A party that uses one number for all of its streams breaks RFC 3550 section 8.1; what it names is
+/// believed all the same, packet by packet, and the other direction has numbers of its own.
+#[test]
+fn one_source_of_several_streams_is_told_apart_by_what_each_packet_names() {
+    let mut bundle = bundle();
+    for _ in 0..3 {
+        for (mid, member) in [(b'0', 1), (b'1', 2), (b'2', 3)] {
+            let named = packet(96, 7, Some(mid));
+            assert_eq!(owner(&mut bundle, &named), Some(link(member)));
+            assert_eq!(owner(&mut bundle, &packet(96, 7, None)), Some(link(member)));
+        }
+    }
+    // What we send under the number changes nothing about what is heard under it.
+    bundle.sends(EndpointId(2), 7);
+    assert_eq!(owner(&mut bundle, &packet(96, 7, None)), Some(link(3)));
+    let mut report = vec![0x81, 201, 0, 7, 0, 0, 0, 99, 0, 0, 0, 7];
+    report.extend([0; 20]);
+    assert_eq!(bundle.owner_of_rtcp(&report), Some(link(2)));
+}
+
 #[test]
 fn a_payload_type_that_only_one_has_is_enough() {
     let mut bundle = bundle();

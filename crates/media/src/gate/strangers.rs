@@ -12,7 +12,7 @@ use super::STRANGE_PACKETS_PER_SECOND;
 /// Checks, and answers to checks, of one source that are looked at in a second. To see whether one is
 /// authentic takes no longer than to receive it, and a party sends few of them, of which none should be
 /// missed: it repeats them after half a second, then after one.
-pub(crate) const STRANGE_CHECKS_PER_SECOND: u32 = 1_000;
+pub(super) const STRANGE_CHECKS_PER_SECOND: u32 = 1_000;
 
 /// Shares that the sources of one degree of trust are spread over. From all of them together no more
 /// than this times the limit of one source is looked at.
@@ -71,7 +71,10 @@ struct Share {
     nobody: Lanes,
 }
 
-type Lanes = [u32; LANES];
+type Lanes = [u16; LANES];
+
+const _: () = assert!(STRANGE_CHECKS_PER_SECOND <= u16::MAX as u32);
+const _: () = assert!(STRANGE_PACKETS_PER_SECOND <= u16::MAX as u32);
 
 impl Strangers {
     /// Counts one datagram; whether it may be looked at.
@@ -105,8 +108,8 @@ impl Strangers {
         let Some(count) = lanes.get_mut(lane(from.ip(), port, salt)) else {
             return false;
         };
-        let is_allowed = *count < work.limit();
-        *count += u32::from(is_allowed);
+        let is_allowed = u32::from(*count) < work.limit();
+        *count += u16::from(is_allowed);
         is_allowed
     }
 }

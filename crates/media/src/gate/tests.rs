@@ -1,5 +1,7 @@
 //! Who gets through the gate, packet by packet, in virtual time.
 
+mod flood;
+
 use std::time::Duration;
 
 use proptest::prelude::*;

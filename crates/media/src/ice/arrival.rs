@@ -71,6 +71,7 @@ impl Agent {
             return;
         };
         let is_new = !core::mem::replace(&mut pair.has_asked, true);
+        pair.shown_micros = now_micros;
         if request.has(message::USE_CANDIDATE) && !is_controlling {
             pair.is_nominated = true;
         }

@@ -35,6 +35,8 @@ pub(super) struct Pair {
     pub(super) has_asked: bool,
     /// When it has answered a check last.
     pub(super) answered_micros: Option<u64>,
+    /// When the party has last shown that it is there: by an answer, or by a check of its own.
+    pub(super) shown_micros: u64,
     check: Option<Check>,
 }
 
@@ -80,6 +82,7 @@ impl Pair {
             is_nominated: false,
             has_asked: false,
             answered_micros: None,
+            shown_micros: 0,
             check: None,
         }
     }
@@ -157,6 +160,7 @@ impl Pair {
     pub(super) fn succeed(&mut self, now_micros: u64) -> bool {
         self.state = State::Succeeded;
         self.answered_micros = Some(now_micros);
+        self.shown_micros = now_micros;
         self.check.take().is_some_and(|check| check.nominates)
     }
 

@@ -62,6 +62,7 @@ struct Datagram {
 
 /// Our agent, theirs, and a network between them.
 struct World {
+    ice: Ice,
     ours: Agent,
     theirs: IceAgent,
     random: Random,
@@ -89,6 +90,7 @@ impl World {
         theirs.set_ice_lite(ice.remote_lite);
         theirs.add_local_candidate(Candidate::host(address(THEIRS), "udp").unwrap());
         World {
+            ice: ice.clone(),
             ours: Agent::new(ice, 1, address(OURS).ip(), &random, 0).unwrap(),
             theirs,
             random,
@@ -333,6 +335,41 @@ fn consent_that_is_not_renewed_ends_the_sending_and_comes_back_with_the_party() 
     world.theirs.add_remote_candidate(ours);
     world.run(5_000);
     assert!(world.is_connected(), "{:?}", world.ours);
+}
+
+/// The party's router gives it another port: it does not hear us any more where it was, and we hear it
+/// where nobody has found it yet.
+#[test]
+fn a_party_whose_router_forgets_it_is_followed_whoever_leads() {
+    for controlling in [true, false] {
+        let mut world = World::new(&ice(controlling)).describe();
+        let (first, second) = (address("203.0.113.9:61234"), address("203.0.113.9:50000"));
+        world.nat = Some(first);
+        world.run(3_000);
+        assert!(world.is_connected());
+        world.nat = Some(second);
+        world.run(6_000);
+        assert!(world.is_connected(), "{controlling}: {:?}", world.ours);
+        // Whoever gets the old port is a stranger, at the latest when consent would have ended.
+        world.run(36_000);
+        assert!(!world.ours.sources().any(|source| source == first));
+        world.run(60_000);
+        assert!(world.is_connected());
+    }
+}
+
+/// One lost answer, or two, say nothing, and nor does an answer from elsewhere.
+#[test]
+fn a_way_is_not_left_while_it_may_be_good() {
+    let mut world = World::new(&ice(true)).describe();
+    world.run(2_000);
+    world.is_silent = true;
+    world.run(10_000);
+    let selected = world.ours.selected().map(|(at, _)| at);
+    assert_eq!(selected, Some(address(THEIRS)), "there is no other");
+    world.is_silent = false;
+    world.run(10_000);
+    assert!(world.is_connected());
 }
 
 #[test]

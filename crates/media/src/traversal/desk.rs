@@ -10,7 +10,7 @@ use fernamt_rtp::Header;
 use fernamt_stun::credential::{Credential, Credentials};
 use fernamt_stun::server::{self, Flow, Keys, Output, Ports, RelayId, Server, ServerSettings};
 
-use super::phone::certificates;
+use super::keys::certificates;
 use crate::dtls::{Clock, Identity};
 use crate::endpoint::{Arrival, Content, Endpoint, Link, Outbox, Outside, Way};
 use crate::random::Random;

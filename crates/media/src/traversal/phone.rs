@@ -2,16 +2,12 @@
 //! do. It does not know what is between it and us.
 
 use core::net::{IpAddr, SocketAddr};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use fernamt_exchange::media::{
-    Dtls, DtlsRole, Ice, IceCandidate, IceCandidateKind, IceCredentials, Protection, Remote,
-    SrtpKey, SrtpKeys,
+    DtlsRole, Ice, IceCandidate, IceCandidateKind, IceCredentials, Protection, Remote, SrtpKeys,
 };
-use fernamt_rtp::srtp::{Protector, Unprotector};
 use fernamt_rtp::{Kind as Datagram, classify};
-use fernamt_sdp::CryptoSuite;
 use fernamt_sim::nat::realms::HostId;
 use fernamt_sim::random::Random;
 use fernamt_stun::client::{self, Client, ClientSettings, Output};
@@ -20,8 +16,8 @@ use is::stun::{StunMessage, StunPacket};
 use is::{Candidate, IceAgent, IceAgentEvent, IceCreds, Protocol};
 
 use super::desk::{Desk, Sent, Turn, turn_now};
-use crate::dtls::{Agreement, Certificate, Clock, HandshakeDatagram, Identity, KeyAgreement};
-use crate::protection::master_key;
+use super::keys::{Cipher, certificates, dtls, keys};
+use crate::dtls::{Agreement, Clock, HandshakeDatagram, Identity, KeyAgreement};
 use crate::socket::Channel;
 
 /// From packet to packet.
@@ -518,57 +514,4 @@ pub(super) fn voice_packet(voice: u8, ssrc: u32, sequence: u16) -> Vec<u8> {
     packet.extend(ssrc.to_be_bytes());
     packet.extend([voice; 160]);
     packet
-}
-
-/// Keys of the description, ours first.
-fn keys(side: usize) -> SrtpKeys {
-    let key = |fill: u8| SrtpKey {
-        suite: CryptoSuite::AesCm128HmacSha1_80,
-        key_and_salt: vec![fill + side as u8; 30].into(),
-        identifier: Box::default(),
-        lifetime_packets: None,
-    };
-    SrtpKeys {
-        ours: key(0x10),
-        theirs: key(0x20),
-    }
-}
-
-/// What a phone protects with, and what it is protected with.
-struct Cipher {
-    ours: Protector,
-    theirs: Unprotector,
-}
-
-impl Cipher {
-    /// With the keys as the phone sees them.
-    fn new(keys: &SrtpKeys) -> Cipher {
-        Cipher {
-            ours: Protector::new(&master_key(&keys.ours).unwrap()),
-            theirs: Unprotector::new(&master_key(&keys.theirs).unwrap()),
-        }
-    }
-}
-
-fn dtls(role: DtlsRole, expected: &Certificate) -> Dtls {
-    Dtls {
-        role,
-        fingerprints: vec![expected.fingerprint()],
-        established: None,
-    }
-}
-
-/// The certificate of all phones, and ours.
-pub(super) fn certificates() -> &'static [Certificate; 2] {
-    static CERTIFICATES: OnceLock<[Certificate; 2]> = OnceLock::new();
-    CERTIFICATES.get_or_init(|| {
-        ["phone", "desk"].map(|name| {
-            let key = rcgen::KeyPair::generate().unwrap();
-            let parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-            Certificate {
-                certificate: parameters.self_signed(&key).unwrap().der().to_vec(),
-                private_key: key.serialize_der(),
-            }
-        })
-    })
 }

@@ -84,7 +84,7 @@ impl Plan {
             seed,
             faults: Faults::default(),
             phones,
-            leading: [seed % 2 == 0, seed % 4 < 2],
+            leading: [seed.is_multiple_of(2), seed % 4 < 2],
             office: None,
         }
     }

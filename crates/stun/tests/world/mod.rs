@@ -16,7 +16,10 @@ use fernamt_stun::server::{Flow, Input, Output, RelayId, Server, ServerSettings}
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::desk::{REALM, SERVER, address, flow, keys_of};
+use crate::desk::{REALM, SERVER, address, keys_of};
+
+/// The same server by IPv6.
+pub(crate) const SERVER_V6: &str = "[2001:db8:1::1]:3478";
 
 pub(crate) const SECOND: u64 = 1_000_000;
 
@@ -67,11 +70,21 @@ pub(crate) struct World {
     framers: Vec<[Framer; 2]>,
     /// Whether what the server sends is lost.
     pub(crate) blocks_answers: bool,
+    pub(crate) server_at: SocketAddr,
 }
 
 impl World {
     pub(crate) fn new(seed: u64, faults: Faults, is_stream: bool) -> World {
-        let mut settings = ServerSettings::new(REALM, vec![address(SERVER).ip()]);
+        World::at(SERVER, seed, faults, is_stream)
+    }
+
+    pub(crate) fn at(server: &str, seed: u64, faults: Faults, is_stream: bool) -> World {
+        let server_at = address(server);
+        // A machine with both families.
+        let others = [SERVER, SERVER_V6].map(|at| address(at).ip());
+        let others = others.into_iter().filter(|ip| *ip != server_at.ip());
+        let addresses = core::iter::once(server_at.ip()).chain(others).collect();
+        let mut settings = ServerSettings::new(REALM, addresses);
         settings.nonce_life = std::time::Duration::from_secs(300);
         World {
             now: Now {
@@ -91,16 +104,31 @@ impl World {
             is_stream,
             framers: Vec::new(),
             blocks_answers: false,
+            server_at,
         }
     }
 
     pub(crate) fn add(&mut self, at: &str, user: &str, password: &str) -> usize {
+        let family = match self.server_at {
+            SocketAddr::V4(_) => Family::V4,
+            SocketAddr::V6(_) => Family::V6,
+        };
+        self.add_for(family, at, user, password)
+    }
+
+    pub(crate) fn add_for(
+        &mut self,
+        family: Family,
+        at: &str,
+        user: &str,
+        password: &str,
+    ) -> usize {
         let settings = ClientSettings {
-            server: address(SERVER),
+            server: self.server_at,
             is_stream: self.is_stream,
             username: user.into(),
             password: password.into(),
-            family: Family::V4,
+            family,
         };
         let mut seed = [0; 32];
         self.chance.fill_bytes(&mut seed);
@@ -117,11 +145,11 @@ impl World {
     }
 
     pub(crate) fn put(&mut self, packet: Packet) {
-        if self.blocks_answers && packet.source == address(SERVER) {
+        if self.blocks_answers && packet.source == self.server_at {
             return;
         }
         let ends = [packet.source, packet.target];
-        let is_stream = self.is_stream && ends.contains(&address(SERVER));
+        let is_stream = self.is_stream && ends.contains(&self.server_at);
         let mut roll = || self.chance.next_u32() % 100;
         let copies = if is_stream {
             1
@@ -151,7 +179,7 @@ impl World {
                 client::Output::Send(bytes) => {
                     packets.push(Packet {
                         source: *at,
-                        target: address(SERVER),
+                        target: self.server_at,
                         bytes: bytes.to_vec(),
                     });
                     continue;
@@ -173,7 +201,7 @@ impl World {
 
     pub(crate) fn drain_server(&mut self) {
         let mut packets = Vec::new();
-        let source = address(SERVER);
+        let source = self.server_at;
         while let Some(output) = self.server.poll() {
             match output {
                 Output::Send { flow, bytes } => packets.push(Packet {
@@ -210,7 +238,8 @@ impl World {
     pub(crate) fn flow_of(&self, remote: SocketAddr) -> Flow {
         Flow {
             connection: self.is_stream.then_some(u64::from(remote.port())),
-            ..flow(&remote.to_string())
+            local: self.server_at,
+            remote,
         }
     }
 
@@ -221,7 +250,7 @@ impl World {
             bytes,
         } = packet;
         let client = |at: SocketAddr| self.clients.iter().position(|(held, _)| *held == at);
-        if target == address(SERVER) {
+        if target == self.server_at {
             let flow = self.flow_of(source);
             let index = client(source).unwrap();
             if self.is_stream {
