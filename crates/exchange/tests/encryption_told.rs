@@ -9,7 +9,7 @@ use fernamt_exchange::journal::{Entry, Event};
 use fernamt_exchange::media::Command;
 use fernamt_sip::message::Name;
 use fernamt_sip::transport::Transport;
-use rig::sdp::{KEY, Kind, OTHER_KEY, answer};
+use rig::sdp::{FINGERPRINT, KEY, Kind, OTHER_KEY, answer};
 use rig::secure::{config, talking};
 use rig::{Phone, Rig, Talk, body, header};
 
@@ -74,6 +74,11 @@ fn the_called_phone_reads_what_the_caller_will_be_answered() {
         + "a=fingerprint:sha-1 11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11\r\n";
     let video = "m=video 4002 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n";
     let half = offer(Kind::Sdes) + video;
+    // What is said for the whole session protects no fax.
+    let fax = offer(Kind::Dtls).replace(
+        "m=audio",
+        &format!("a=fingerprint:{FINGERPRINT}\r\na=setup:actpass\r\nm=audio"),
+    ) + "m=image 4004 udptl t38\r\n";
     let whole = half.clone() + &format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}\r\n");
     for (wish, offer, expected) in [
         ("offered", offer(Kind::Sdes), "caller-leg"),
@@ -84,6 +89,7 @@ fn the_called_phone_reads_what_the_caller_will_be_answered() {
         ("offered", objectionable, "none"),
         ("offered", weak, "none"),
         ("offered", half.clone(), "none"),
+        ("offered", fax, "none"),
         ("offered", whole, "caller-leg"),
         // What is in clear is refused, and what is left is not.
         ("required", half, "caller-leg"),
@@ -102,8 +108,9 @@ fn the_called_phone_reads_what_the_caller_will_be_answered() {
             &answer(&body(&invite), "198.51.100.8", 5000, true),
         );
         let answered = anna.expect(&mut rig, "SIP/2.0 200");
-        // He has no picture, so that it does not count any more.
-        let is_encrypted = expected == "caller-leg" || offer.contains("m=video");
+        // He has no picture and no fax, so that it does not count any more.
+        let is_encrypted =
+            expected == "caller-leg" || offer.contains("m=video") || offer.contains("m=image");
         let both = if is_encrypted {
             "both-legs"
         } else {

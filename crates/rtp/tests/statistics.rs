@@ -286,3 +286,27 @@ proptest! {
         prop_assert!((1.0..=4.5).contains(&worse.mos) && worse.mos <= better.mos + 1e-9);
     }
 }
+
+#[test]
+fn jitter_stays_when_the_clock_changes_and_untimed_packets_are_counted_only() {
+    let mut receiver = Receiver::new(8_000);
+    let mut now_micros = 0;
+    for sequence in 0..200_u16 {
+        now_micros = u64::from(sequence) * 20_000 + u64::from(sequence % 2) * 5_000;
+        receiver.packet(sequence, u32::from(sequence) * 160, now_micros);
+    }
+    let before = receiver.jitter_now();
+    for sequence in 200..250_u16 {
+        receiver.untimed_packet(sequence);
+    }
+    assert_eq!(receiver.jitter_now(), before);
+    receiver.set_clock_rate(48_000);
+    receiver.set_clock_rate(0);
+    let difference = receiver.jitter_now().abs_diff(before);
+    assert!(difference.as_micros() < 200, "{difference:?}");
+    // The first packet of the other clock is compared with none before it.
+    receiver.packet(250, 7_000_000, now_micros + 60_000_000);
+    assert_eq!(receiver.jitter_now().abs_diff(before), difference);
+    assert_eq!(receiver.summary().received, 251);
+    assert_eq!(receiver.summary().lost, 0);
+}

@@ -74,7 +74,8 @@ fn one_source_of_several_streams_is_told_apart_by_what_each_packet_names() {
     assert_eq!(owner(&mut bundle, &packet(96, 7, None)), Some(link(3)));
     let mut report = vec![0x81, 201, 0, 7, 0, 0, 0, 99, 0, 0, 0, 7];
     report.extend([0; 20]);
-    assert_eq!(bundle.owner_of_rtcp(&report), Some(link(2)));
+    let report = Compound::parse(&report).unwrap();
+    assert_eq!(bundle.owner_of_rtcp(report), Some(link(2)));
 }
 
 #[test]

@@ -113,7 +113,7 @@ pub(in crate::call) fn in_words(statistics: &Statistics) -> String {
         (unauthentic, "dropped as not authentic"),
         (
             others,
-            "dropped as not from the party, not agreed on or too many",
+            "dropped as not known to be from the party, not agreed on or too many",
         ),
         (
             statistics.packets_withheld,
@@ -154,8 +154,8 @@ mod tests {
         assert_eq!(
             in_words(&dropped),
             format!(
-                "{begin}, 4 dropped as not authentic, 5 dropped as not from the party, not agreed on \
-                 or too many, 1 not sent, as the party has not agreed to their format."
+                "{begin}, 4 dropped as not authentic, 5 dropped as not known to be from the party, not \
+                 agreed on or too many, 1 not sent, as the party has not agreed to their format."
             )
         );
         let unknown = Statistics {
@@ -178,7 +178,7 @@ mod tests {
         };
         assert_eq!(
             in_words(&statistics),
-            "No media flowed, 3 dropped as not from the party, not agreed on or too many."
+            "No media flowed, 3 dropped as not known to be from the party, not agreed on or too many."
         );
     }
 }
