@@ -10,7 +10,7 @@ use fernamt_exchange::media::{self, ClockRate, IceCandidateKind};
 use fernamt_exchange::registrar::Nat;
 use rig::sdp::Kind;
 use rig::secure::{config, talking};
-use rig::{ANSWER, OFFER, Phone, Rig, body, ip};
+use rig::{ANSWER, OFFER, Rig, body, ip};
 
 fn words(journal: &[Entry]) -> String {
     let text = |entry: &Entry| match &entry.event {

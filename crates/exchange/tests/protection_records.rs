@@ -50,6 +50,7 @@ fn secured(endpoint: media::EndpointId, suite: CryptoSuite) -> media::Event {
         suite,
         key_and_salt: vec![byte; suite.key_and_salt_bytes()].into(),
         identifier: Box::default(),
+        lifetime_packets: None,
     };
     let keys = SrtpKeys {
         ours: key(1),
