@@ -173,12 +173,12 @@ fn what_begins_with_no_report_gets_one_for_a_party_that_has_not_agreed_to_less()
         let alone = picture_loss(&a);
         let goodbye = packet(203, 1, &a.ssrc.to_be_bytes());
         let report = if reduced_size { vec![] } else { a.report() };
-        if !feedback_taken.is_empty() {
+        if feedback_taken != FeedbackSet::NONE {
             a.send_rtcp(&alone);
             assert_eq!(b.hear_rtcp(), [report.clone(), alone.clone()].concat());
         }
         a.send_rtcp(&[alone, goodbye.clone()].concat());
-        let left = match feedback_taken.is_empty() {
+        let left = match feedback_taken == FeedbackSet::NONE {
             true => goodbye,
             false => [picture_loss(&a), goodbye].concat(),
         };

@@ -153,17 +153,6 @@ impl FeedbackSet {
         self.0 & (feedback.bit() | FeedbackSet::EVERY.0) != 0
     }
 
-    /// Whether it takes none at all.
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Whether it takes whatever comes.
-    #[inline]
-    pub const fn is_every(self) -> bool {
-        self.0 & FeedbackSet::EVERY.0 != 0
-    }
-
     /// What lines say that allow it for all payload types, but for what needs a header extension and
     /// what is not known. Nothing for a party that has named nothing and takes everything.
     pub(crate) fn lines(self) -> impl Iterator<Item = &'static str> {

@@ -36,7 +36,7 @@ fn every_kind_is_named_by_its_line_and_by_no_other() {
         for (other, _) in KINDS {
             assert_eq!(set.contains(other), other == kind, "{line} {other:?}");
         }
-        assert!(!set.contains(Feedback::Other) && !set.is_empty() && !set.is_every());
+        assert!(!set.contains(Feedback::Other));
     }
     let acknowledged = taken("RTP/AVPF", &["96 ack rpsi"]);
     assert!(acknowledged.contains(Feedback::ReferencePicture));
@@ -69,6 +69,6 @@ fn without_lines_the_profile_decides() {
     for profile in ["RTP/AVP", "RTP/SAVP", "UDP/TLS/RTP/SAVP"] {
         assert_eq!(taken(profile, &[]), FeedbackSet::NONE);
     }
-    assert!(FeedbackSet::EVERY.contains(Feedback::Other) && FeedbackSet::EVERY.is_every());
-    assert!(FeedbackSet::NONE.is_empty() && !FeedbackSet::NONE.contains(Feedback::Nack));
+    assert!(FeedbackSet::EVERY.contains(Feedback::Other));
+    assert!(!FeedbackSet::NONE.contains(Feedback::Nack));
 }

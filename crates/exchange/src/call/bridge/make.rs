@@ -114,17 +114,7 @@ impl Maker<'_> {
         match (self.policy.demand, keying) {
             (Demand::Never, _) => TransportDescription::new(clear_profile(feedback)),
             (_, encryption::Keying::Sdes | encryption::Keying::SdesFeedback) => {
-                // Where nothing is demanded and nothing is known of the phone, the profile stays the
-                // one that every phone has (RFC 8643).
-                let profile = match (self.policy.strict, feedback) {
-                    (true, true) => Profile::Savpf,
-                    (true, false) => Profile::Savp,
-                    (false, _) => clear_profile(feedback),
-                };
-                TransportDescription {
-                    cryptos: first_cryptos(stack, self.has_room),
-                    ..TransportDescription::new(profile)
-                }
+                self.sdes_offer(stack, feedback)
             }
             (_, encryption::Keying::Dtls) => TransportDescription {
                 fingerprints: own_fingerprint(&stack.config),
@@ -132,6 +122,20 @@ impl Maker<'_> {
                 ..TransportDescription::new(Profile::UdpTlsSavp)
             },
             (_, encryption::Keying::WebRtc) => self.browser_offer(stack),
+        }
+    }
+
+    /// Where nothing is demanded and nothing is known of the phone, the profile stays the one that every
+    /// phone has (RFC 8643).
+    fn sdes_offer(&self, stack: &mut Stack, feedback: bool) -> TransportDescription {
+        let profile = match (self.policy.strict, feedback) {
+            (true, true) => Profile::Savpf,
+            (true, false) => Profile::Savp,
+            (false, _) => clear_profile(feedback),
+        };
+        TransportDescription {
+            cryptos: first_cryptos(stack, self.has_room),
+            ..TransportDescription::new(profile)
         }
     }
 
