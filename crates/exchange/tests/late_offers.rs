@@ -263,19 +263,6 @@ fn a_caller_that_has_to_be_encrypted_and_answers_without_keys_has_no_call() {
 }
 
 #[test]
-fn the_called_phone_is_told_whether_a_caller_without_an_offer_has_to_be_encrypted() {
-    for (wish, told) in [("required", "caller-leg"), ("offered", "none")] {
-        let mut rig = Rig::with(config());
-        rig.wish("anna", wish, "automatic");
-        let (mut anna, bert) = rig::two_phones(&mut rig);
-        anna.invite(&mut rig, "sip:bert@192.0.2.1", "", "");
-        let invite = bert.expect(&mut rig, "INVITE");
-        let line = format!("\r\nMedia-Encryption: {told}\r\n");
-        assert!(invite.contains(&line), "{invite}");
-    }
-}
-
-#[test]
 fn keys_of_a_late_offer_that_cross_an_unencrypted_path_are_told() {
     for (signalling, words) in [
         (

@@ -9,7 +9,7 @@ use fernamt_exchange::media::IceOffer;
 use fernamt_stun::message::{Class, ErrorCode, Message, Method};
 
 use super::{Agent, Credentials, Send, message, settled_role};
-use crate::gate::{Rate, STRANGE_PACKETS_PER_SECOND, same};
+use crate::gate::{Rate, STRANGE_PACKETS_PER_SECOND, Work, same};
 use crate::random::Random;
 use crate::socket::Channel;
 
@@ -123,8 +123,9 @@ impl Agent {
         self.tie_breaker = early.tie_breaker;
         let checks = early.checks.iter().filter(|check| check.channel == channel);
         for check in checks {
-            if let Ok(request) = Message::parse(&check.datagram) {
-                self.take_request(&request, check.from, now_micros, &mut |_, _| {});
+            let glance = self.glance(&check.datagram);
+            if let Some(glance) = glance.filter(|glance| glance.work == Work::Check) {
+                self.take_request(&glance.message, check.from, now_micros, &mut |_, _| {});
             }
         }
     }

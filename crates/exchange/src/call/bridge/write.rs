@@ -72,6 +72,7 @@ impl Bridge {
         number_tags(&parsed, &mut sections);
         self.number_formats(from, to, &parsed, &mut sections);
         self.remember_offer(to, &sections);
+        self.expect_answer(stack, to);
         let written = self.write(stack, to, &parsed, &sections);
         if let Some(ends) = self.ends_mut(to) {
             ends.offer.clone_from(&written);
@@ -100,7 +101,6 @@ impl Bridge {
         }
         share_transports(&mut sections, false);
         self.remember_offer(to, &sections);
-        self.expect_answer(stack, to);
         let written = self.write(stack, to, &parsed, &sections);
         if let Some(ends) = self.ends_mut(to) {
             ends.offer.clone_from(&written);
