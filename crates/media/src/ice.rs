@@ -217,7 +217,7 @@ impl Agent {
     ) {
         match glance.work {
             Work::Answer => self.take_answer(&glance.message, from, now_micros),
-            _ => self.take_request(&glance.message, from, now_micros, send),
+            _ => self.take_request(glance, from, now_micros, send),
         }
         self.on_time(random, now_micros, send);
     }

@@ -42,11 +42,13 @@ impl Agent {
     /// at all: nothing that is not authentic has a consequence.
     pub(super) fn take_request(
         &mut self,
-        request: &Message<'_>,
+        glance: &Glance<'_>,
         from: SocketAddr,
         now_micros: u64,
         send: &mut Send<'_>,
     ) {
+        // That it is for us has been seen.
+        let request = &glance.message;
         let (Some(integrity), Some(priority)) = (
             request.verify(&self.local.key),
             request.number(message::PRIORITY),
