@@ -109,6 +109,9 @@ fn rtcp_that_lies_about_its_lengths_reaches_nobody() {
         a.send_rtcp(&[a.report(), datagram.clone()].concat());
     }
     a.send_rtcp(&packet(203, 0, &[]));
+    let report = a.report();
+    a.send_rtcp(&report);
+    assert_eq!(b.hear_rtcp(), report, "all before it has been looked at");
     assert_speaking(&mut a, &mut b);
     assert!(b.hears_nothing());
     let dropped = exchange.close(at_a).packets_dropped;

@@ -125,7 +125,7 @@ impl Agent {
         for check in checks {
             let glance = self.glance(&check.datagram);
             if let Some(glance) = glance.filter(|glance| glance.work == Work::Check) {
-                self.take_request(&glance.message, check.from, now_micros, &mut |_, _| {});
+                self.take_request(&glance, check.from, now_micros, &mut |_, _| {});
             }
         }
     }

@@ -122,7 +122,7 @@ fn try_all(kind: Kind) {
             .iter()
             .flat_map(|junk| SOURCES.map(|source| (*junk, source)))
         {
-            // Whoever knows the party's address can take all places for handshakes of its host.
+            // Whoever knows the party's address can use up what its host may try of handshakes.
             if let (Kind::Handshake, Junk::Hellos, Source::Neighbours) = (kind, junk, source) {
                 continue;
             }
