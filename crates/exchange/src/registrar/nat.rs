@@ -75,7 +75,8 @@ impl Nat {
                 false => Nat::None,
             };
         }
-        if sent_by.is_none() && !(is_private(ip) && !is_private(received.ip())) {
+        let is_hidden = is_private(ip) && !is_private(received.ip());
+        if sent_by.is_none() && !is_hidden {
             return Nat::Unknown;
         }
         if transport.is_reliable() {

@@ -232,7 +232,7 @@ impl Request<'_, '_> {
             received: self.flow.remote,
             ice: speaks_ice(contact),
             connection: self.flow.connection,
-            nat: Nat::of_request(self.message, uri.as_str(), &self.flow),
+            nat: Nat::of_request(self.message, uri.as_str(), self.flow),
         };
         Ok(ContactChange {
             binding,
