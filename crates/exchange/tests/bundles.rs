@@ -23,9 +23,7 @@ const PLAIN: &str = "v=0\r\no=phone 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 1
 fn phones(rig: &mut Rig) -> (Phone, Phone) {
     let mut anna = Phone::new("anna", "198.51.100.7:5060");
     anna.register(rig);
-    let mut bert = Phone::new("bert", "198.51.100.8:5060");
-    bert.transport = Transport::Wss;
-    bert.connection = Some(8);
+    let mut bert = Phone::on(Transport::Wss, "bert", 8);
     bert.contact_params = ";transport=ws;+sip.ice";
     bert.register(rig);
     (anna, bert)
@@ -138,8 +136,7 @@ fn plain_calls_browser() -> Call {
     bert.expect(&mut rig, "ACK");
     let ok = anna.expect(&mut rig, "SIP/2.0 200");
     let mut hers = anna.talk_as_caller(&sent, &ok);
-    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
-    anna.send(&mut rig, &ack);
+    anna.confirm(&mut rig, &mut hers, "");
     let his = bert.talk_as_callee(&invite);
     Call {
         hers,
@@ -271,8 +268,7 @@ fn numbers_stay_while_the_call_lasts_whoever_offers() {
         meanings(&sections(&answered)[0]),
         meanings(&sections(&held)[0])
     );
-    let ack = anna.in_dialog(hers, "ACK", "", "");
-    anna.send(rig, &ack);
+    anna.confirm(rig, hers, "");
     // He offers in the numbers that he knows; she answers in her own.
     let own = browser_answer(&offered)
         .replace("1 1 IN", "1 3 IN")
@@ -287,8 +283,7 @@ fn numbers_stay_while_the_call_lasts_whoever_offers() {
     let answered = body(&bert.expect(rig, "SIP/2.0 200"));
     assert_unambiguous(&answered);
     assert_eq!(meanings(&sections(&answered)[1]), before);
-    let ack = bert.in_dialog(his, "ACK", "", "");
-    bert.send(rig, &ack);
+    bert.confirm(rig, his, "");
     // And she once more, as in the beginning.
     let reinvite = anna.in_dialog(hers, "INVITE", "", &PLAIN.replace("1 1 IN", "1 4 IN"));
     anna.send(rig, &reinvite);
@@ -310,8 +305,7 @@ fn a_late_offer_to_a_browser_has_a_number_for_one_thing_only() {
     let offered = body(&ok);
     assert_unambiguous(&offered);
     let mut talk = bert.talk_as_caller(&sent, &ok);
-    let ack = bert.in_dialog(&mut talk, "ACK", "", &browser_answer(&offered));
-    bert.send(&mut rig, &ack);
+    bert.confirm(&mut rig, &mut talk, &browser_answer(&offered));
     let answered = body(&anna.expect(&mut rig, "ACK"));
     assert_eq!(
         meanings(&sections(&answered)[1]),

@@ -35,12 +35,10 @@ fn a_call_is_set_up_relayed_released_and_recorded() {
             .any(|order| matches!(order, Command::Bridge { .. }))
     );
     let mut talk = anna.talk_as_caller(&sent, &answer);
-    let ack = anna.in_dialog(&mut talk, "ACK", "", "");
-    anna.send(&mut rig, &ack);
+    anna.confirm(&mut rig, &mut talk, "");
     assert_eq!(rig.states.len(), 1);
     rig.pass(Duration::from_millis(7_300));
-    let bye = anna.in_dialog(&mut talk, "BYE", "", "");
-    anna.send(&mut rig, &bye);
+    anna.hang_up(&mut rig, &mut talk);
     anna.expect(&mut rig, "SIP/2.0 200");
     let bye = bert.expect(&mut rig, "BYE");
     bert.respond(&mut rig, &bye, "200 OK", "", "");
@@ -121,10 +119,8 @@ fn the_echo_answers_by_itself() {
             .any(|order| matches!(order, Command::Echo { .. }))
     );
     let mut talk = anna.talk_as_caller(&sent, &answer);
-    let ack = anna.in_dialog(&mut talk, "ACK", "", "");
-    anna.send(&mut rig, &ack);
-    let bye = anna.in_dialog(&mut talk, "BYE", "", "");
-    anna.send(&mut rig, &bye);
+    anna.confirm(&mut rig, &mut talk, "");
+    anna.hang_up(&mut rig, &mut talk);
     anna.expect(&mut rig, "SIP/2.0 200");
     assert_eq!(rig.records.len(), 1);
     assert!(rig.open_ports.is_empty());
@@ -151,8 +147,7 @@ fn hold_and_resume_are_carried_across() {
     bert.expect(&mut rig, "ACK");
     let held = anna.expect(&mut rig, "SIP/2.0 200");
     assert!(body(&held).contains("a=recvonly"));
-    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
-    anna.send(&mut rig, &ack);
+    anna.confirm(&mut rig, &mut hers, "");
     let order = rig.media.iter().rev().find_map(|order| match order {
         Command::Remote { remote, .. } if !remote.sends => Some(remote.clone()),
         _ => None,
@@ -172,8 +167,7 @@ fn both_sides_offering_at_once_get_491() {
     let reinvite = bert.in_dialog(&mut his, "INVITE", "", ANSWER);
     bert.send(&mut rig, &reinvite);
     bert.expect(&mut rig, "SIP/2.0 491");
-    let ack = bert.in_dialog(&mut his, "ACK", "", "");
-    bert.send(&mut rig, &ack);
+    bert.confirm(&mut rig, &mut his, "");
     bert.respond(&mut rig, &forwarded, "200 OK", "", ANSWER);
     bert.expect(&mut rig, "ACK");
     anna.expect(&mut rig, "SIP/2.0 200");
@@ -185,8 +179,7 @@ fn bye_low_cseq() {
     let (mut anna, bert) = two_phones(&mut rig);
     let (mut hers, _) = talking(&mut rig, &mut anna, &bert);
     hers.cseq = 0;
-    let bye = anna.in_dialog(&mut hers, "BYE", "", "");
-    anna.send(&mut rig, &bye);
+    anna.hang_up(&mut rig, &mut hers);
     anna.expect(&mut rig, "SIP/2.0 500");
     bert.expect_nothing(&mut rig);
     assert!(rig.records.is_empty());
@@ -208,8 +201,7 @@ fn a_call_survives_a_crash() {
     );
     rig.pass(Duration::from_secs(5));
     rig.wire.clear();
-    let bye = anna.in_dialog(&mut hers, "BYE", "", "");
-    anna.send(&mut rig, &bye);
+    anna.hang_up(&mut rig, &mut hers);
     anna.expect(&mut rig, "SIP/2.0 200");
     bert.expect(&mut rig, "BYE");
     let (record, _) = rig.records.pop().unwrap();
@@ -315,10 +307,8 @@ fn an_answer_that_a_crash_kept_from_the_caller_is_sent_after_it() {
     rig.crash(rig::config());
     let answer = anna.expect(&mut rig, "SIP/2.0 200");
     let mut talk = anna.talk_as_caller(&sent, &answer);
-    let ack = anna.in_dialog(&mut talk, "ACK", "", "");
-    anna.send(&mut rig, &ack);
-    let bye = anna.in_dialog(&mut talk, "BYE", "", "");
-    anna.send(&mut rig, &bye);
+    anna.confirm(&mut rig, &mut talk, "");
+    anna.hang_up(&mut rig, &mut talk);
     anna.expect(&mut rig, "SIP/2.0 200");
     bert.expect(&mut rig, "BYE");
 }
@@ -497,8 +487,7 @@ fn an_invite_that_is_repeated_after_a_crash_gets_the_same_answer_again() {
     rig.pass(Duration::from_millis(600));
     assert_eq!(anna.expect(&mut rig, "SIP/2.0 200"), first);
     let mut talk = anna.talk_as_caller(&sent, &first);
-    let ack = anna.in_dialog(&mut talk, "ACK", "", "");
-    anna.send(&mut rig, &ack);
+    anna.confirm(&mut rig, &mut talk, "");
     rig.pass(Duration::from_secs(10));
     anna.expect_nothing(&mut rig);
     assert_eq!(rig.exchange.call_count(), 1);

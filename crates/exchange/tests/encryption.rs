@@ -7,54 +7,12 @@ mod rig;
 use std::collections::HashSet;
 
 use fernamt_exchange::config::Config;
-use fernamt_exchange::journal::{Entry, Event};
-use fernamt_exchange::media::{self, Command, DtlsRole, Protection, Remote};
+use fernamt_exchange::media::{Command, DtlsRole, Protection, Remote};
 use fernamt_sip::message::Name;
 use fernamt_sip::transport::Transport;
-use rig::sdp::{FINGERPRINT, KEY, KINDS, Kind, OTHER_KEY, answer, line, profile_of};
-use rig::{Phone, Rig, body, header};
-
-fn config() -> Config {
-    Config {
-        listeners: [
-            Transport::Udp,
-            Transport::Tcp,
-            Transport::Tls,
-            Transport::Ws,
-            Transport::Wss,
-        ]
-        .map(|transport| (transport, rig::EXCHANGE.parse().unwrap()))
-        .to_vec(),
-        fingerprint: Some(media::Fingerprint {
-            function: "sha-256".into(),
-            hash: [7; 32].into(),
-        }),
-        ..rig::config()
-    }
-}
-
-fn phone(user: &'static str, last: u8, transport: Transport) -> Phone {
-    let mut phone = Phone::new(user, &format!("198.51.100.{last}:5060"));
-    phone.transport = transport;
-    if transport != Transport::Udp {
-        phone.connection = Some(u64::from(last));
-    }
-    phone.contact_params = match transport {
-        Transport::Udp => "",
-        Transport::Tcp => ";transport=tcp",
-        Transport::Tls => ";transport=tls",
-        Transport::Ws | Transport::Wss => ";transport=ws",
-    };
-    phone
-}
-
-fn phones(rig: &mut Rig, caller: Transport, callee: Transport) -> (Phone, Phone) {
-    let mut anna = phone("anna", 7, caller);
-    let mut bert = phone("bert", 8, callee);
-    anna.register(rig);
-    bert.register(rig);
-    (anna, bert)
-}
+use rig::sdp::{FINGERPRINT, KEY, KINDS, Kind, OTHER_KEY, line, profile_of};
+use rig::secure::config;
+use rig::{Phone, Rig, body, header, two_phones, two_phones_on};
 
 /// A call that was answered: what the called party was offered, and what the caller was answered.
 fn call(
@@ -67,33 +25,10 @@ fn call(
     anna.invite(rig, "sip:bert@192.0.2.1", "", offer);
     let invite = bert.expect(rig, "INVITE");
     let offered = body(&invite);
-    bert.respond(
-        rig,
-        &invite,
-        "200 OK",
-        "",
-        &answer(&offered, "198.51.100.8", 5000, keys),
-    );
+    bert.accept(rig, &invite, keys);
     bert.expect(rig, "ACK");
     let answered = anna.expect(rig, "SIP/2.0 200");
     (offered, body(&answered))
-}
-
-fn sides(rig: &Rig) -> (Remote, Remote) {
-    let remotes = rig.remotes();
-    let [(_, caller), (_, callee)] = &remotes[..] else {
-        panic!("{remotes:?}")
-    };
-    (caller.clone(), callee.clone())
-}
-
-fn words(journal: &[Entry]) -> String {
-    let text = |entry: &Entry| match &entry.event {
-        Event::Decided { why } => why.to_string(),
-        Event::Media { what, .. } => what.to_string(),
-        _ => String::new(),
-    };
-    journal.iter().map(text).collect::<Vec<_>>().join("\n")
 }
 
 /// How the media of a phone of this kind are protected, and with its key where it has one.
@@ -147,13 +82,13 @@ fn every_kind_of_phone_calls_every_other_kind() {
         for (callee, encryption, transport, signalling) in callees {
             let mut rig = Rig::with(config());
             rig.wish("bert", encryption, transport);
-            let (mut anna, bert) = phones(&mut rig, Transport::Udp, signalling);
+            let (mut anna, bert) = two_phones_on(&mut rig, Transport::Udp, signalling);
             let offer = caller.offer("198.51.100.7", 4000);
             let (offered, answered) = call(&mut rig, &mut anna, &bert, &offer, true);
             let both = format!("{caller:?} to {callee:?}:\n{offered}\n{answered}");
             assert_eq!(profile_of(&offered), callee.profile(), "{both}");
             assert_eq!(profile_of(&answered), caller.profile(), "{both}");
-            let (of_caller, of_callee) = sides(&rig);
+            let (of_caller, of_callee) = rig.sides();
             check_protection(caller, &of_caller, KEY);
             check_protection(callee, &of_callee, OTHER_KEY);
             for description in [&offered, &answered] {
@@ -202,7 +137,7 @@ fn answer_with_ice() -> String {
 #[test]
 fn a_phone_that_registers_with_ice_is_offered_it_beside_what_every_phone_has() {
     let mut rig = Rig::with(config());
-    let (mut anna, mut bert) = phones(&mut rig, Transport::Udp, Transport::Udp);
+    let (mut anna, mut bert) = two_phones(&mut rig);
     bert.contact_params = ";+sip.ice";
     bert.register(&mut rig);
     let offer = Kind::Plain.offer("198.51.100.7", 4000);
@@ -224,7 +159,7 @@ fn a_phone_that_registers_with_ice_is_offered_it_beside_what_every_phone_has() {
     bert.expect(&mut rig, "ACK");
     let answered = body(&anna.expect(&mut rig, "SIP/2.0 200"));
     assert!(!answered.contains("a=ice"), "{answered}");
-    let (caller, callee) = sides(&rig);
+    let (caller, callee) = rig.sides();
     assert!(caller.ice.is_none());
     assert_eq!(callee.ice.map(|ice| ice.candidates.len()), Some(2));
     assert_ne!(callee.rtcp, Some(callee.rtp));
@@ -233,7 +168,7 @@ fn a_phone_that_registers_with_ice_is_offered_it_beside_what_every_phone_has() {
 #[test]
 fn a_phone_with_ice_that_refuses_keys_is_offered_ice_again() {
     let mut rig = Rig::with(config());
-    let (mut anna, mut bert) = phones(&mut rig, Transport::Udp, Transport::Udp);
+    let (mut anna, mut bert) = two_phones(&mut rig);
     bert.contact_params = ";+sip.ice";
     bert.register(&mut rig);
     let offer = Kind::Plain.offer("198.51.100.7", 4000);
@@ -249,7 +184,7 @@ fn a_phone_with_ice_that_refuses_keys_is_offered_ice_again() {
 #[test]
 fn a_plain_phone_that_is_offered_keys_may_pass_them_over() {
     let mut rig = Rig::with(config());
-    let (mut anna, bert) = phones(&mut rig, Transport::Udp, Transport::Udp);
+    let (mut anna, bert) = two_phones(&mut rig);
     let offer = Kind::Plain.offer("198.51.100.7", 4000);
     let (offered, answered) = call(&mut rig, &mut anna, &bert, &offer, false);
     let first = line(&offered, "a=crypto:").unwrap();
@@ -262,7 +197,7 @@ fn a_plain_phone_that_is_offered_keys_may_pass_them_over() {
         "{offered}"
     );
     assert!(!answered.contains("a=crypto:"));
-    let (caller, callee) = sides(&rig);
+    let (caller, callee) = rig.sides();
     assert_eq!(caller.protection, Protection::None);
     assert_eq!(callee.protection, Protection::None);
 }
@@ -270,7 +205,7 @@ fn a_plain_phone_that_is_offered_keys_may_pass_them_over() {
 #[test]
 fn a_caller_on_encrypted_signalling_without_encryption_is_told_why_there_is_no_call() {
     let mut rig = Rig::with(config());
-    let (mut anna, bert) = phones(&mut rig, Transport::Tls, Transport::Udp);
+    let (mut anna, bert) = two_phones_on(&mut rig, Transport::Tls, Transport::Udp);
     let offer = Kind::Plain.offer("198.51.100.7", 4000);
     anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
     let refused = anna.expect(&mut rig, "SIP/2.0 488");
@@ -281,9 +216,8 @@ fn a_caller_on_encrypted_signalling_without_encryption_is_told_why_there_is_no_c
     assert!(header(&refused, Name::Warning).contains("encrypted media are required"));
     assert!(header(&refused, Name::Reason).contains("Q.850;cause=88"));
     bert.expect_nothing(&mut rig);
-    let (record, journal) = rig.records.pop().unwrap();
-    assert_eq!(record.status, Some(488));
-    assert!(words(&journal).contains("encrypted media are required"));
+    assert_eq!(rig.records.last().unwrap().0.status, Some(488));
+    assert!(rig.words().contains("encrypted media are required"));
     // With another wish in its record it may call.
     rig.wish("anna", "offered", "automatic");
     call(&mut rig, &mut anna, &bert, &offer, false);
@@ -313,7 +247,7 @@ fn a_device_that_may_go_without_is_offered_clear_media_last_when_it_refuses() {
     ] {
         let mut rig = Rig::with(config());
         rig.wish("bert", encryption, "automatic");
-        let (mut anna, bert) = phones(&mut rig, Transport::Udp, transport);
+        let (mut anna, bert) = two_phones_on(&mut rig, Transport::Udp, transport);
         let offer = Kind::Plain.offer("198.51.100.7", 4000);
         anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
         let mut numbers = HashSet::new();
@@ -328,8 +262,7 @@ fn a_device_that_may_go_without_is_offered_clear_media_last_when_it_refuses() {
         }
         anna.expect(&mut rig, &format!("SIP/2.0 {}", &refusal[..3]));
         bert.expect_nothing(&mut rig);
-        let (_, journal) = rig.records.pop().unwrap();
-        assert!(words(&journal).contains("refuses the encrypted offer"));
+        assert!(rig.words().contains("refuses the encrypted offer"));
         assert!(rig.open_ports.is_empty());
     }
 }
@@ -337,18 +270,17 @@ fn a_device_that_may_go_without_is_offered_clear_media_last_when_it_refuses() {
 #[test]
 fn a_phone_that_demands_encryption_refuses_what_is_only_perhaps_encrypted_and_gets_it() {
     let mut rig = Rig::with(config());
-    let (mut anna, bert) = phones(&mut rig, Transport::Udp, Transport::Udp);
+    let (mut anna, bert) = two_phones(&mut rig);
     let offer = Kind::Plain.offer("198.51.100.7", 4000);
     anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
     let perhaps = bert.expect(&mut rig, "INVITE");
     bert.respond(&mut rig, &perhaps, "488 Not Acceptable Here", "", "");
     bert.expect(&mut rig, "ACK");
     let only = bert.expect(&mut rig, "INVITE");
-    let taken = answer(&body(&only), "198.51.100.8", 5000, true);
-    bert.respond(&mut rig, &only, "200 OK", "", &taken);
+    bert.accept(&mut rig, &only, true);
     bert.expect(&mut rig, "ACK");
     anna.expect(&mut rig, "SIP/2.0 200");
-    let (caller, callee) = sides(&rig);
+    let (caller, callee) = rig.sides();
     check_protection(Kind::Plain, &caller, KEY);
     check_protection(Kind::Sdes, &callee, OTHER_KEY);
 }
@@ -357,7 +289,7 @@ fn a_phone_that_demands_encryption_refuses_what_is_only_perhaps_encrypted_and_ge
 fn a_device_that_must_be_encrypted_is_never_offered_less() {
     let mut rig = Rig::with(config());
     rig.wish("bert", "required", "automatic");
-    let (mut anna, bert) = phones(&mut rig, Transport::Udp, Transport::Udp);
+    let (mut anna, bert) = two_phones(&mut rig);
     let offer = Kind::Plain.offer("198.51.100.7", 4000);
     anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
     let invite = bert.expect(&mut rig, "INVITE");
@@ -386,8 +318,8 @@ fn a_device_that_must_be_encrypted_is_never_offered_less() {
 fn no_two_legs_and_no_two_phones_of_a_device_have_the_same_keys() {
     let mut rig = Rig::with(config());
     rig.wish("bert", "required", "sdes");
-    let (mut anna, bert) = phones(&mut rig, Transport::Udp, Transport::Udp);
-    let mut other = phone("bert", 9, Transport::Udp);
+    let (mut anna, bert) = two_phones(&mut rig);
+    let mut other = Phone::on(Transport::Udp, "bert", 9);
     other.register(&mut rig);
     let offer = Kind::Sdes.offer("198.51.100.7", 4000);
     anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
@@ -410,8 +342,7 @@ fn no_two_legs_and_no_two_phones_of_a_device_have_the_same_keys() {
     assert_ne!(port(&first), port(&second), "each has ports of its own");
     bert.respond(&mut rig, &first, "180 Ringing", "", "");
     anna.expect(&mut rig, "SIP/2.0 180");
-    let answer = answer(&body(&second), "198.51.100.9", 5000, true);
-    other.respond(&mut rig, &second, "200 OK", "", &answer);
+    other.accept(&mut rig, &second, true);
     other.expect(&mut rig, "ACK");
     bert.expect(&mut rig, "CANCEL");
     anna.expect(&mut rig, "SIP/2.0 200");
@@ -445,7 +376,7 @@ fn people_are_told_how_far_a_call_is_encrypted() {
         (Kind::Plain, false, Transport::Udp, "not encrypted.", "none"),
     ] {
         let mut rig = Rig::with(config());
-        let (mut anna, bert) = phones(&mut rig, Transport::Udp, signalling);
+        let (mut anna, bert) = two_phones_on(&mut rig, Transport::Udp, signalling);
         let offer = caller.offer("198.51.100.7", 4000);
         let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
         let invite = bert.expect(&mut rig, "INVITE");
@@ -458,19 +389,15 @@ fn people_are_told_how_far_a_call_is_encrypted() {
             invite.contains(&format!("\r\nMedia-Encryption: {leg}\r\n")),
             "{invite}"
         );
-        let answer = answer(&body(&invite), "198.51.100.8", 5000, keys);
-        bert.respond(&mut rig, &invite, "200 OK", "", &answer);
+        bert.accept(&mut rig, &invite, keys);
         bert.expect(&mut rig, "ACK");
         let answered = anna.expect(&mut rig, "SIP/2.0 200");
         let shown = format!("\r\nMedia-Encryption: {in_header}\r\n");
         assert!(answered.contains(&shown), "{answered}");
         let mut talk = anna.talk_as_caller(&sent, &answered);
-        let ack = anna.in_dialog(&mut talk, "ACK", "", "");
-        anna.send(&mut rig, &ack);
-        let bye = anna.in_dialog(&mut talk, "BYE", "", "");
-        anna.send(&mut rig, &bye);
-        let (_, journal) = rig.records.pop().unwrap();
-        let words = words(&journal);
+        anna.confirm(&mut rig, &mut talk, "");
+        anna.hang_up(&mut rig, &mut talk);
+        let words = rig.words();
         assert!(words.contains(both), "{words}");
         if caller == Kind::Sdes {
             assert!(words.contains("Media with the caller: SRTP, AES-CM-128, keys crossed an unencrypted signalling path (UDP)."), "{words}");
@@ -478,7 +405,7 @@ fn people_are_told_how_far_a_call_is_encrypted() {
         if signalling == Transport::Tls {
             assert!(words.contains("Media with the called party: SRTP, AES-CM-128, keys from the description over TLS."), "{words}");
         }
-        let everything = format!("{journal:?}");
+        let everything = rig.journal();
         assert!(!everything.contains(KEY) && !everything.contains(OTHER_KEY));
         assert!(!everything.contains("inline"), "{everything}");
     }
@@ -487,7 +414,7 @@ fn people_are_told_how_far_a_call_is_encrypted() {
 #[test]
 fn a_browser_is_answered_with_the_part_in_the_handshake_that_it_leaves_open() {
     let mut rig = Rig::with(config());
-    let (mut anna, bert) = phones(&mut rig, Transport::Wss, Transport::Udp);
+    let (mut anna, bert) = two_phones_on(&mut rig, Transport::Wss, Transport::Udp);
     let offer = Kind::Browser.offer("198.51.100.7", 4000);
     let (_, answered) = call(&mut rig, &mut anna, &bert, &offer, false);
     assert!(answered.contains("a=setup:active"), "{answered}");
@@ -495,7 +422,7 @@ fn a_browser_is_answered_with_the_part_in_the_handshake_that_it_leaves_open() {
         answered.contains("a=fingerprint:sha-256 07:07"),
         "{answered}"
     );
-    let (caller, _) = sides(&rig);
+    let (caller, _) = rig.sides();
     let Protection::Dtls(dtls) = caller.protection else {
         panic!("{caller:?}")
     };
@@ -515,7 +442,7 @@ fn without_a_certificate_there_is_no_handshake() {
         fingerprint: None,
         ..config()
     });
-    let (mut anna, bert) = phones(&mut rig, Transport::Wss, Transport::Udp);
+    let (mut anna, bert) = two_phones_on(&mut rig, Transport::Wss, Transport::Udp);
     let offer = Kind::Browser.offer("198.51.100.7", 4000);
     anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
     anna.expect(&mut rig, "SIP/2.0 488");
@@ -526,7 +453,7 @@ fn without_a_certificate_there_is_no_handshake() {
 fn the_echo_answers_every_kind_of_phone_in_its_own_way() {
     for kind in KINDS {
         let mut rig = Rig::with(config());
-        let (mut anna, _) = phones(&mut rig, Transport::Udp, Transport::Udp);
+        let (mut anna, _) = two_phones(&mut rig);
         anna.invite(
             &mut rig,
             "sip:*43@192.0.2.1",

@@ -7,33 +7,12 @@ mod rig;
 
 use fernamt_exchange::media::{
     self, Command, Dtls, Format, IceCandidateKind, MadeUpNames, Protection, ProtectionFailure,
-    Remote, Rollovers, SrtpKey, SrtpKeys, StreamPosition,
+    Remote, Rollovers,
 };
 use fernamt_sdp::{CryptoSuite, FeedbackSet};
-use rig::sdp::{KEY, Kind, answer, crypto, line, profile_of};
-use rig::secure::{Talking, config, talking};
-use rig::{ANSWER, OFFER, Rig, body};
-
-fn position(ssrc: u32) -> StreamPosition {
-    StreamPosition {
-        ssrc,
-        index: 0x3_0001,
-        shift: 2,
-    }
-}
-
-fn keys(first: u8) -> SrtpKeys {
-    let key = |byte| SrtpKey {
-        suite: CryptoSuite::AesCm128HmacSha1_80,
-        key_and_salt: [byte; 30].into(),
-        identifier: Box::default(),
-        lifetime_packets: None,
-    };
-    SrtpKeys {
-        ours: key(first),
-        theirs: key(first + 1),
-    }
-}
+use rig::sdp::{KEY, Kind, NEW_KEY, answer, crypto, line, profile_of};
+use rig::secure::{Talking, config, keys, position, talking};
+use rig::{ANSWER, OFFER, Rig, body, call_late};
 
 #[test]
 fn keys_stay_when_a_call_is_held_and_go_when_the_party_changes_its_own() {
@@ -50,8 +29,7 @@ fn keys_stay_when_a_call_is_held_and_go_when_the_party_changes_its_own() {
     assert_eq!(crypto(&answered), crypto(&call.answered));
     let (after, _) = call.sides();
     assert_eq!(before.protection, after.protection);
-    let other = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9";
-    let changed = call.offer.replace("1 1 IN", "1 3 IN").replace(KEY, other);
+    let changed = call.offer.replace("1 1 IN", "1 3 IN").replace(KEY, NEW_KEY);
     call.reoffer(&changed);
     let (Protection::Sdes(old), Protection::Sdes(new)) =
         (before.protection, call.sides().0.protection)
@@ -103,9 +81,10 @@ fn a_party_that_moves_in_mid_call_keeps_its_keys() {
 fn keys_and_counters_survive_a_restart() {
     let mut call = talking(Kind::Browser, "required");
     let endpoint = call.rig.remotes()[0].0;
+    let agreed = keys(CryptoSuite::AesCm128HmacSha1_80, 1);
     call.media(media::Event::Secured {
         endpoint,
-        keys: keys(1),
+        keys: agreed.clone(),
     });
     let rollovers = Rollovers {
         ours: vec![position(7)],
@@ -128,7 +107,7 @@ fn keys_and_counters_survive_a_restart() {
     let Protection::Dtls(Dtls { established, .. }) = caller.protection else {
         panic!()
     };
-    assert_eq!(established, Some(keys(1)));
+    assert_eq!(established, Some(agreed));
     assert_eq!(caller.rollovers, rollovers);
     assert!(caller.ice.is_some());
     assert_eq!(callee.protection, before.protection);
@@ -144,12 +123,9 @@ fn keys_and_counters_survive_a_restart() {
 
 #[test]
 fn what_version_2_has_written_is_picked_up_with_all_feedback_or_none() {
-    let mut rig = Rig::with(config());
     // RTP/AVPF calls RTP/AVP.
-    let state = include_bytes!("data/feedback-version-2.bin").to_vec();
-    let reference = fernamt_exchange::Exchange::reference_of_state(&state).unwrap();
-    rig.states.push((reference, state));
-    rig.crash(config());
+    let state = include_bytes!("data/feedback-version-2.bin");
+    let rig = Rig::recovered(config(), 2, &[state]);
     let remotes = rig.remotes();
     let feedback: Vec<_> = remotes.iter().map(|(_, it)| it.feedback).collect();
     assert_eq!(feedback, [FeedbackSet::EVERY, FeedbackSet::NONE]);
@@ -157,11 +133,8 @@ fn what_version_2_has_written_is_picked_up_with_all_feedback_or_none() {
 
 #[test]
 fn what_version_1_has_written_is_picked_up_in_clear() {
-    let mut rig = Rig::with(config());
-    let state = include_bytes!("data/answered-version-1.bin").to_vec();
-    let reference = fernamt_exchange::Exchange::reference_of_state(&state).unwrap();
-    rig.states.push((reference, state));
-    rig.crash(config());
+    let state = include_bytes!("data/answered-version-1.bin");
+    let rig = Rig::recovered(config(), 1, &[state]);
     let remotes = rig.remotes();
     assert_eq!(remotes.len(), 2, "{:?}", rig.events);
     for (_, remote) in remotes {
@@ -169,11 +142,8 @@ fn what_version_1_has_written_is_picked_up_in_clear() {
         assert!(remote.sends && remote.receives);
     }
     assert_eq!(rig.exchange.call_count(), 1);
-    let mut rig = Rig::with(config());
-    let state = include_bytes!("data/ringing-version-1.bin").to_vec();
-    let reference = fernamt_exchange::Exchange::reference_of_state(&state).unwrap();
-    rig.states.push((reference, state));
-    rig.crash(config());
+    let state = include_bytes!("data/ringing-version-1.bin");
+    let rig = Rig::recovered(config(), 1, &[state]);
     assert_eq!(rig.records.len(), 1);
     assert_eq!(
         rig.wire.len(),
@@ -193,12 +163,9 @@ fn another_certificate_than_the_negotiated_one_ends_the_call() {
     call.bert.expect(&mut call.rig, "BYE");
     call.anna.expect(&mut call.rig, "BYE");
     assert!(call.rig.open_ports.is_empty());
-    assert!(
-        call.words()
-            .contains("the certificate on the media path is not"),
-        "{}",
-        call.words()
-    );
+    let words = call.rig.words();
+    let told = words.contains("the certificate on the media path is not");
+    assert!(told, "{words}");
 }
 
 #[test]
@@ -217,7 +184,7 @@ fn what_cannot_be_protected_ends_a_call_that_must_be_encrypted_and_no_other() {
             if ends {
                 call.bert.expect(&mut call.rig, "BYE");
                 call.anna.expect(&mut call.rig, "BYE");
-                assert!(call.words().contains(&reason.to_string()));
+                assert!(call.rig.words().contains(&reason.to_string()));
             } else {
                 call.bert.expect_nothing(&mut call.rig);
             }
@@ -235,9 +202,8 @@ fn the_journal_says_how_the_way_was_found() {
         kind: IceCandidateKind::PeerReflexive,
     });
     call.media(media::Event::Disconnected { endpoint });
-    let bye = call.anna.in_dialog(&mut call.hers, "BYE", "", "");
-    call.anna.send(&mut call.rig, &bye);
-    let words = call.words();
+    call.hang_up();
+    let words = call.rig.words();
     assert!(words.contains("203.0.113.9:4711"), "{words}");
     assert!(
         words.contains("the address that a check came from"),
@@ -252,16 +218,11 @@ fn a_late_offer_is_answered_in_the_way_of_each_side() {
         let mut rig = Rig::with(config());
         rig.wish("anna", "required", "sdes");
         let (mut anna, bert) = rig::two_phones(&mut rig);
-        let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", "");
-        let invite = bert.expect(&mut rig, "INVITE");
         let offer = kind.offer("198.51.100.8", 5000);
-        bert.respond(&mut rig, &invite, "200 OK", "", &offer);
-        let ok = anna.expect(&mut rig, "SIP/2.0 200");
-        assert_eq!(profile_of(&body(&ok)), "RTP/SAVP");
-        let hers = answer(&body(&ok), "198.51.100.7", 4000, true);
-        let mut talk = anna.talk_as_caller(&sent, &ok);
-        let ack = anna.in_dialog(&mut talk, "ACK", "", &hers);
-        anna.send(&mut rig, &ack);
+        let (mut talk, offered) = call_late(&mut rig, &mut anna, &bert, &offer);
+        assert_eq!(profile_of(&offered), "RTP/SAVP");
+        let hers = answer(&offered, "198.51.100.7", 4000, true);
+        anna.confirm(&mut rig, &mut talk, &hers);
         let ack = bert.expect(&mut rig, "ACK");
         assert_eq!(profile_of(&body(&ack)), kind.profile());
         let remotes = rig.remotes();
@@ -317,8 +278,7 @@ fn a_fax_is_relayed_in_mid_call_and_voice_comes_back() {
     call.bert.expect(&mut call.rig, "ACK");
     let ok = call.anna.expect(&mut call.rig, "SIP/2.0 200");
     assert!(body(&ok).contains("m=image 3"), "{ok}");
-    let ack = call.anna.in_dialog(&mut call.hers, "ACK", "", "");
-    call.anna.send(&mut call.rig, &ack);
+    call.anna.confirm(&mut call.rig, &mut call.hers, "");
     let (caller, callee) = call.sides();
     for remote in [&caller, &callee] {
         assert_eq!((remote.format, remote.rtcp), (Format::Udptl, None));
@@ -483,15 +443,13 @@ fn direct_media_pass_as_they_are_and_what_is_required_is_looked_for() {
         let shown = if has_key { "direct" } else { "none" };
         let shown = format!("\r\nMedia-Encryption: {shown}\r\n");
         assert!(invite.contains(&shown), "{invite}");
-        let his = answer(&body(&invite), "198.51.100.8", 5000, true);
-        bert.respond(&mut rig, &invite, "200 OK", "", &his);
+        bert.accept(&mut rig, &invite, true);
         bert.expect(&mut rig, "ACK");
         let ok = anna.expect(&mut rig, "SIP/2.0 200");
         assert!(ok.contains(&shown), "{ok}");
         let mut hers = anna.talk_as_caller(&sent, &ok);
-        let bye = anna.in_dialog(&mut hers, "BYE", "", "");
-        anna.send(&mut rig, &bye);
-        let journal = format!("{:?}", rig.records.last().unwrap().1);
+        anna.hang_up(&mut rig, &mut hers);
+        let journal = rig.journal();
         // The key went over UDP, and nobody is left to think that it did not.
         let said = journal.contains("keys crossed an unencrypted signalling path (UDP)");
         assert_eq!(said, has_key, "{journal}");

@@ -8,11 +8,9 @@ mod rig;
 use fernamt_exchange::media::{Dtls, DtlsRole, Protection, Remote, SrtpKeys};
 use fernamt_sdp::MAX_FORMATS;
 use fernamt_sip::message::Name;
-use rig::sdp::{KEY, Kind, OTHER_KEY, answer, crypto, line, profile_of};
+use rig::sdp::{KEY, Kind, NEW_KEY, OTHER_KEY, answer, crypto, line, profile_of};
 use rig::secure::{Talking, config, talking};
 use rig::{OFFER, Phone, Rig, Talk, body, header, two_phones};
-
-const NEW_KEY: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9";
 
 /// Where somebody is who has left home.
 const ELSEWHERE: &str = "203.0.113.7";
@@ -29,14 +27,6 @@ fn dtls(remote: &Remote) -> &Dtls {
         Protection::Dtls(dtls) => dtls,
         other => panic!("{other:?}"),
     }
-}
-
-fn both(rig: &Rig) -> (Remote, Remote) {
-    let remotes = rig.remotes();
-    let [(_, caller), (_, callee)] = &remotes[..] else {
-        panic!("{remotes:?}")
-    };
-    (caller.clone(), callee.clone())
 }
 
 /// Confirms a reliable response.
@@ -69,7 +59,7 @@ fn an_answer_in_a_reliable_progress_carries_keys_and_ways() {
             let progress = anna.expect(&mut rig, "SIP/2.0 183");
             let answered = body(&progress);
             assert_eq!(profile_of(&answered), kind.profile());
-            let (caller, callee) = both(&rig);
+            let (caller, callee) = rig.sides();
             match kind {
                 Kind::Sdes => {
                     assert!(!crypto(&answered).contains(KEY));
@@ -97,9 +87,8 @@ fn an_answer_in_a_reliable_progress_carries_keys_and_ways() {
             bert.expect(&mut rig, "ACK");
             let ok = anna.expect(&mut rig, "SIP/2.0 200");
             assert!(body(&ok).is_empty() || body(&ok) == answered, "{ok}");
-            let ack = anna.in_dialog(&mut talk, "ACK", "", "");
-            anna.send(&mut rig, &ack);
-            assert_eq!(both(&rig), (caller, callee), "{kind:?} {transport}");
+            anna.confirm(&mut rig, &mut talk, "");
+            assert_eq!(rig.sides(), (caller, callee), "{kind:?} {transport}");
         }
     }
 }
@@ -126,7 +115,7 @@ fn a_late_offer_in_a_reliable_progress_is_answered_with_keys() {
         assert_eq!(profile_of(&body(&confirmed)), kind.profile());
         assert!(!body(&confirmed).contains(KEY), "his own key");
         bert.respond(&mut rig, &confirmed, "200 OK", "", "");
-        let (caller, callee) = both(&rig);
+        let (caller, callee) = rig.sides();
         sdes(&caller);
         match kind {
             Kind::Sdes => assert_ne!(sdes(&callee).ours, sdes(&caller).ours),
@@ -136,7 +125,7 @@ fn a_late_offer_in_a_reliable_progress_is_answered_with_keys() {
         bert.respond(&mut rig, &invite, "200 OK", "", "");
         bert.expect(&mut rig, "ACK");
         anna.expect(&mut rig, "SIP/2.0 200");
-        assert_eq!(both(&rig), (caller, callee));
+        assert_eq!(rig.sides(), (caller, callee));
     }
 }
 
@@ -179,18 +168,17 @@ fn update_changes_keys_while_it_still_rings() {
     let progress = anna.expect(&mut rig, "SIP/2.0 183");
     let mut talk = anna.talk_as_caller(&sent, &progress);
     prack(&mut rig, &anna, &mut talk, &sent, &progress, "");
-    let (before, his_before) = both(&rig);
+    let (before, his_before) = rig.sides();
     let changed = offer.replace("1 1 IN", "1 2 IN").replace(KEY, NEW_KEY);
     let update = anna.in_dialog(&mut talk, "UPDATE", "", &changed);
     anna.send(&mut rig, &update);
     let carried = bert.expect(&mut rig, "UPDATE");
     assert!(!body(&carried).contains(NEW_KEY), "{carried}");
-    let his = answer(&body(&carried), "198.51.100.8", 5000, true);
-    bert.respond(&mut rig, &carried, "200 OK", "", &his);
+    bert.accept(&mut rig, &carried, true);
     let ok = anna.expect(&mut rig, "SIP/2.0 200");
     assert!(header(&ok, Name::CSeq).ends_with("UPDATE"));
     assert_eq!(profile_of(&body(&ok)), "RTP/SAVP");
-    let (after, his_after) = both(&rig);
+    let (after, his_after) = rig.sides();
     assert_eq!(sdes(&after).theirs.key_and_salt[0], 0x20);
     assert_ne!(sdes(&before).theirs, sdes(&after).theirs);
     assert_eq!(his_before.protection, his_after.protection);
@@ -198,7 +186,7 @@ fn update_changes_keys_while_it_still_rings() {
     bert.expect(&mut rig, "ACK");
     let ok = anna.expect(&mut rig, "SIP/2.0 200");
     assert!(header(&ok, Name::CSeq).ends_with("INVITE"));
-    assert_eq!(both(&rig), (after, his_after));
+    assert_eq!(rig.sides(), (after, his_after));
 }
 
 /// A new certificate is a new association (RFC 8842 section 4), and none of the old keys is carried on.
@@ -244,8 +232,7 @@ fn reoffer_by_update(call: &mut Talking, offer: &str) -> (String, String) {
     let update = anna.in_dialog(hers, "UPDATE", "", offer);
     anna.send(rig, &update);
     let invite = bert.expect(rig, "INVITE");
-    let his = answer(&body(&invite), "198.51.100.8", 5000, true);
-    bert.respond(rig, &invite, "200 OK", "", &his);
+    bert.accept(rig, &invite, true);
     bert.expect(rig, "ACK");
     let ok = anna.expect(rig, "SIP/2.0 200");
     assert!(header(&ok, Name::CSeq).ends_with("UPDATE"));
@@ -278,8 +265,7 @@ fn an_encrypted_side_moves_to_another_network() {
             assert_eq!(before.ice != after.ice, kind == Kind::Browser);
             assert_eq!(his_before, his_after);
             // What comes next finds it where it is now.
-            let bye = call.bert.in_dialog(&mut call.his, "BYE", "", "");
-            call.bert.send(&mut call.rig, &bye);
+            call.bert.hang_up(&mut call.rig, &mut call.his);
             call.anna.expect(&mut call.rig, "BYE");
         }
     }
@@ -357,8 +343,7 @@ fn sdp_duplicate_codec_reinvite() {
             .respond(&mut call.rig, &invite, "200 OK", "", &hers);
         call.anna.expect(&mut call.rig, "ACK");
         call.bert.expect(&mut call.rig, "SIP/2.0 200");
-        let ack = call.bert.in_dialog(&mut call.his, "ACK", "", "");
-        call.bert.send(&mut call.rig, &ack);
+        call.bert.confirm(&mut call.rig, &mut call.his, "");
         assert_unambiguous(&call);
         // And all is as it was when the offer is.
         let offer = call
@@ -369,8 +354,7 @@ fn sdp_duplicate_codec_reinvite() {
         let after = call.sides();
         assert_eq!(before.0.protection, after.0.protection);
         assert_eq!(after.0.translations, []);
-        let bye = call.anna.in_dialog(&mut call.hers, "BYE", "", "");
-        call.anna.send(&mut call.rig, &bye);
+        call.hang_up();
         call.anna.expect(&mut call.rig, "SIP/2.0 200");
     }
 }
@@ -407,7 +391,6 @@ fn sdp_duplicate_codec_reinvite_at_the_limit() {
     call.anna.expect(&mut call.rig, "SIP/2.0 100");
     call.anna.expect(&mut call.rig, "SIP/2.0 400");
     call.bert.expect_nothing(&mut call.rig);
-    let bye = call.anna.in_dialog(&mut call.hers, "BYE", "", "");
-    call.anna.send(&mut call.rig, &bye);
+    call.hang_up();
     call.anna.expect(&mut call.rig, "SIP/2.0 200");
 }

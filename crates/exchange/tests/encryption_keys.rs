@@ -6,12 +6,9 @@ mod rig;
 
 use fernamt_exchange::interface::Input;
 use fernamt_exchange::media::{self, EndpointId, Protection, Rollovers, SrtpKeys, StreamPosition};
-use rig::sdp::{KEY, Kind, OTHER_KEY, answer, crypto};
-use rig::secure::{Talking, config, talking};
+use rig::sdp::{KEY, Kind, NEW_KEY, OTHER_KEY, answer, crypto};
+use rig::secure::{Talking, config, position, talking};
 use rig::{Rig, body};
-
-/// A key of the party's that is none of the others.
-const NEW_KEY: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9";
 
 fn keys(protection: &Protection) -> SrtpKeys {
     match protection {
@@ -26,11 +23,10 @@ fn endpoint_of_bert(call: &Talking) -> EndpointId {
 
 /// The journal of the call, which ends.
 fn words_at_the_end(call: &mut Talking) -> String {
-    let bye = call.anna.in_dialog(&mut call.hers, "BYE", "", "");
-    call.anna.send(&mut call.rig, &bye);
+    call.hang_up();
     let bye = call.bert.expect(&mut call.rig, "BYE");
     call.bert.respond(&mut call.rig, &bye, "200 OK", "", "");
-    call.words()
+    call.rig.words()
 }
 
 #[test]
@@ -162,9 +158,7 @@ fn an_offer_of_the_other_party_waits_until_the_keys_are_agreed_on() {
     call.anna.send(&mut call.rig, &reinvite);
     call.anna.expect(&mut call.rig, "SIP/2.0 100");
     call.anna.expect(&mut call.rig, "SIP/2.0 491");
-    let his = answer(&body(&renewal), "198.51.100.8", 5000, true);
-    call.bert
-        .respond(&mut call.rig, &renewal, "200 OK", "", &his);
+    call.bert.accept(&mut call.rig, &renewal, true);
     call.bert.expect(&mut call.rig, "ACK");
     let (offered, _) = call.reoffer(&call.offer.replace("1 1 IN", "1 3 IN"));
     assert_eq!(crypto(&offered), crypto(&body(&renewal)));
@@ -189,8 +183,7 @@ fn who_talks_with_the_exchange_itself_is_offered_other_keys_too() {
     let sent = anna.invite(&mut rig, "sip:*43@192.0.2.1", "", &offer);
     let ok = anna.expect(&mut rig, "SIP/2.0 200");
     let mut hers = anna.talk_as_caller(&sent, &ok);
-    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
-    anna.send(&mut rig, &ack);
+    anna.confirm(&mut rig, &mut hers, "");
     let (endpoint, before) = rig.remotes().pop().unwrap();
     rig.input(Input::Media(media::Event::KeyOld { endpoint }));
     let invite = anna.expect(&mut rig, "INVITE");
@@ -257,8 +250,7 @@ fn of_several_lines_one_that_can_be_honoured_is_taken() {
         anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
         if status == "200" {
             let invite = bert.expect(&mut rig, "INVITE");
-            let his = answer(&body(&invite), "198.51.100.8", 5000, true);
-            bert.respond(&mut rig, &invite, "200 OK", "", &his);
+            bert.accept(&mut rig, &invite, true);
             bert.expect(&mut rig, "ACK");
         }
         let response = anna.expect(&mut rig, &format!("SIP/2.0 {status}"));
@@ -271,11 +263,8 @@ fn of_several_lines_one_that_can_be_honoured_is_taken() {
 
 #[test]
 fn what_version_2_has_written_is_picked_up_with_its_keys_and_where_they_stood() {
-    let mut rig = Rig::with(config());
-    let state = include_bytes!("data/encrypted-version-2.bin").to_vec();
-    let reference = fernamt_exchange::Exchange::reference_of_state(&state).unwrap();
-    rig.states.push((reference, state));
-    rig.crash(config());
+    let state = include_bytes!("data/encrypted-version-2.bin");
+    let mut rig = Rig::recovered(config(), 2, &[state]);
     let remotes = rig.remotes();
     assert_eq!(remotes.len(), 2, "{:?}", rig.events);
     let hers = keys(&remotes[0].1.protection);
@@ -283,11 +272,6 @@ fn what_version_2_has_written_is_picked_up_with_its_keys_and_where_they_stood() 
     let his = &remotes[1].1;
     assert_eq!(keys(&his.protection).theirs.lifetime_packets, Some(1 << 20));
     assert_eq!(*keys(&his.protection).theirs.identifier, [0, 0, 0, 1]);
-    let position = |ssrc| StreamPosition {
-        ssrc,
-        index: 0x3_0001,
-        shift: 2,
-    };
     let known = Rollovers {
         ours: vec![position(7)],
         theirs: vec![position(8)],

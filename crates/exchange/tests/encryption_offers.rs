@@ -7,7 +7,7 @@ mod rig;
 
 use fernamt_exchange::media::{Command, EndpointId, Offer};
 use rig::sdp::{Kind, answer, line};
-use rig::secure::{config, talking};
+use rig::secure::{Talking, config, talking};
 use rig::{Rig, body};
 
 /// What the orders say of offers and descriptions, in their order: an offer, the end of waiting for its
@@ -89,19 +89,14 @@ fn a_party_that_is_asked_for_its_offer_may_act_before_its_answer() {
     rig.wish("anna", "required", "dtls");
     rig.wish("bert", "never", "automatic");
     let (mut anna, bert) = rig::two_phones(&mut rig);
-    let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", "");
-    let invite = bert.expect(&mut rig, "INVITE");
     let offer = Kind::Plain.offer("198.51.100.8", 5000);
-    bert.respond(&mut rig, &invite, "200 OK", "", &offer);
-    let ok = anna.expect(&mut rig, "SIP/2.0 200");
+    let (mut talk, asked) = rig::call_late(&mut rig, &mut anna, &bert, &offer);
     let [at_anna] = offered(&rig)[..] else {
         panic!("{:?}", rig.media)
     };
     assert!(matches!(said(&rig, at_anna)[..], [Said::Offered(_)]));
-    let hers = answer(&body(&ok), "198.51.100.7", 4000, true);
-    let mut talk = anna.talk_as_caller(&sent, &ok);
-    let ack = anna.in_dialog(&mut talk, "ACK", "", &hers);
-    anna.send(&mut rig, &ack);
+    let hers = answer(&asked, "198.51.100.7", 4000, true);
+    anna.confirm(&mut rig, &mut talk, &hers);
     assert_eq!(said(&rig, at_anna)[1..], [Said::Described, Said::Over]);
 }
 
@@ -109,16 +104,14 @@ fn a_party_that_is_asked_for_its_offer_may_act_before_its_answer() {
 fn a_refusal_ends_the_waiting() {
     let mut rig = Rig::with(config());
     rig.wish("bert", "required", "dtls");
-    let (mut anna, bert) = rig::two_phones(&mut rig);
-    let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", rig::OFFER);
-    let invite = bert.expect(&mut rig, "INVITE");
-    let his = answer(&body(&invite), "198.51.100.8", 5000, true);
-    bert.respond(&mut rig, &invite, "200 OK", "", &his);
-    bert.expect(&mut rig, "ACK");
-    let ok = anna.expect(&mut rig, "SIP/2.0 200");
-    let mut hers = anna.talk_as_caller(&sent, &ok);
-    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
-    anna.send(&mut rig, &ack);
+    let phones = rig::two_phones(&mut rig);
+    let Talking {
+        mut rig,
+        anna,
+        bert,
+        mut hers,
+        ..
+    } = Talking::begin(rig, phones, rig::OFFER.to_owned());
     let at_bert = offered(&rig)[0];
     rig.media.clear();
     let held = rig::OFFER.replace("1 1 IN", "1 2 IN") + "a=sendonly\r\n";

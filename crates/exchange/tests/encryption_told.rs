@@ -5,7 +5,6 @@
 
 mod rig;
 
-use fernamt_exchange::journal::{Entry, Event};
 use fernamt_exchange::media::Command;
 use fernamt_sip::message::Name;
 use fernamt_sip::transport::Transport;
@@ -20,25 +19,6 @@ fn told(message: &str) -> Option<&str> {
     Some(&found["Media-Encryption: ".len()..])
 }
 
-fn words(journal: &[Entry]) -> String {
-    let text = |entry: &Entry| match &entry.event {
-        Event::Decided { why } => why.to_string(),
-        Event::Media { what, .. } => what.to_string(),
-        _ => String::new(),
-    };
-    journal.iter().map(text).collect::<Vec<_>>().join("\n")
-}
-
-fn on(transport: Transport, user: &'static str, last: u8) -> Phone {
-    let mut phone = Phone::new(user, &format!("198.51.100.{last}:5060"));
-    phone.transport = transport;
-    if transport != Transport::Udp {
-        phone.connection = Some(u64::from(last));
-        phone.contact_params = ";transport=tls";
-    }
-    phone
-}
-
 /// An exchange on which Anna and Bert have registered, and may talk without it.
 fn direct(caller: Transport, callee: Transport) -> (Rig, Phone, Phone) {
     let mut rig = Rig::with(config());
@@ -46,24 +26,13 @@ fn direct(caller: Transport, callee: Transport) -> (Rig, Phone, Phone) {
         rig.wish(user, "offered", "automatic");
         rig.allow_direct_media(user);
     }
-    let (mut anna, mut bert) = (on(caller, "anna", 7), on(callee, "bert", 8));
-    anna.register(&mut rig);
-    bert.register(&mut rig);
+    let (anna, bert) = rig::two_phones_on(&mut rig, caller, callee);
     (rig, anna, bert)
 }
 
-/// Bert sends the caller on to Carla.
-fn redirect(rig: &mut Rig, bert: &Phone, invite: &str) {
-    let moved = bert.response(invite, "302 Moved Temporarily", "", "");
-    let contact = format!("<sip:bert@{}>", bert.address);
-    assert!(moved.contains(&contact), "{moved}");
-    bert.send(rig, &moved.replace(&contact, "<sip:carla@192.0.2.1>"));
-}
-
 fn hang_up(rig: &mut Rig, anna: &Phone, hers: &mut Talk) -> String {
-    let bye = anna.in_dialog(hers, "BYE", "", "");
-    anna.send(rig, &bye);
-    words(&rig.records.last().unwrap().1)
+    anna.hang_up(rig, hers);
+    rig.words()
 }
 
 #[test]
@@ -100,13 +69,7 @@ fn the_called_phone_reads_what_the_caller_will_be_answered() {
         anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
         let invite = bert.expect(&mut rig, "INVITE");
         assert_eq!(told(&invite), Some(expected), "{wish}: {offer}");
-        bert.respond(
-            &mut rig,
-            &invite,
-            "200 OK",
-            "",
-            &answer(&body(&invite), "198.51.100.8", 5000, true),
-        );
+        bert.accept(&mut rig, &invite, true);
         let answered = anna.expect(&mut rig, "SIP/2.0 200");
         // He has no picture and no fax, so that it does not count any more.
         let is_encrypted =
@@ -154,8 +117,7 @@ fn a_caller_that_makes_no_offer_is_promised_nothing() {
         assert_eq!(told(&offered), Some(second), "{offered}");
         let mut hers = anna.talk_as_caller(&sent, &offered);
         let hers_answer = answer(&body(&offered), "198.51.100.7", 4000, true);
-        let ack = anna.in_dialog(&mut hers, "ACK", "", &hers_answer);
-        anna.send(&mut rig, &ack);
+        anna.confirm(&mut rig, &mut hers, &hers_answer);
         let both = if wish == "never" {
             "callee-only"
         } else {
@@ -173,14 +135,11 @@ fn a_change_in_mid_call_is_told_to_both() {
     call.anna.send(&mut call.rig, &reinvite);
     let invite = call.bert.expect(&mut call.rig, "INVITE");
     assert_eq!(told(&invite), Some("none"), "{invite}");
-    let his = answer(&body(&invite), "198.51.100.8", 5000, true);
-    call.bert
-        .respond(&mut call.rig, &invite, "200 OK", "", &his);
+    call.bert.accept(&mut call.rig, &invite, true);
     call.anna.expect(&mut call.rig, "SIP/2.0 100");
     let ok = call.anna.expect(&mut call.rig, "SIP/2.0 200");
     assert_eq!(told(&ok), Some("callee-only"), "{ok}");
-    let ack = call.anna.in_dialog(&mut call.hers, "ACK", "", "");
-    call.anna.send(&mut call.rig, &ack);
+    call.anna.confirm(&mut call.rig, &mut call.hers, "");
     call.bert.expect(&mut call.rig, "ACK");
 
     // Now Bert says what he wants, and it is refused: nothing has changed.
@@ -205,8 +164,7 @@ fn a_change_in_mid_call_is_told_to_both() {
             .expect(&mut call.rig, &format!("SIP/2.0 {}", &status[..3]));
         assert_eq!(told(&response), expected, "{response}");
         if expected.is_some() {
-            let ack = call.bert.in_dialog(&mut call.his, "ACK", "", "");
-            call.bert.send(&mut call.rig, &ack);
+            call.bert.confirm(&mut call.rig, &mut call.his, "");
         }
         let update = call.anna.in_dialog(&mut call.hers, "UPDATE", "", "");
         call.anna.send(&mut call.rig, &update);
@@ -238,8 +196,7 @@ fn who_asks_for_an_offer_in_mid_call_reads_what_the_other_is_answered() {
     let ok = call.anna.expect(&mut call.rig, "SIP/2.0 200");
     assert_eq!(told(&ok), Some("none"), "{ok}");
     let hers = answer(&body(&ok), "198.51.100.7", 4000, true);
-    let ack = call.anna.in_dialog(&mut call.hers, "ACK", "", &hers);
-    call.anna.send(&mut call.rig, &ack);
+    call.anna.confirm(&mut call.rig, &mut call.hers, &hers);
     let ack = call.bert.expect(&mut call.rig, "ACK");
     assert_eq!(told(&ack), Some("caller-only"), "{ack}");
 }
@@ -255,14 +212,12 @@ fn after_a_restart_it_is_told_as_before() {
         let offer = Kind::Sdes.offer("198.51.100.7", 4000);
         let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
         let invite = bert.expect(&mut rig, "INVITE");
-        let his = answer(&body(&invite), "198.51.100.8", 5000, true);
-        bert.respond(&mut rig, &invite, "200 OK", "", &his);
+        bert.accept(&mut rig, &invite, true);
         let answered = anna.expect(&mut rig, "SIP/2.0 200");
         let before = told(&answered).unwrap().to_owned();
         assert_eq!(before, if is_direct { "direct" } else { "both-legs" });
         let mut hers = anna.talk_as_caller(&sent, &answered);
-        let ack = anna.in_dialog(&mut hers, "ACK", "", "");
-        anna.send(&mut rig, &ack);
+        anna.confirm(&mut rig, &mut hers, "");
         rig.crash(config());
         let update = anna.in_dialog(&mut hers, "UPDATE", "", "");
         anna.send(&mut rig, &update);
@@ -333,13 +288,11 @@ fn of_direct_media_it_is_told_how_they_are_protected() {
         let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
         let invite = bert.expect(&mut rig, "INVITE");
         assert_eq!(told(&invite), Some(offered), "{kind:?}");
-        let his = answer(&body(&invite), "198.51.100.8", 5000, keys);
-        bert.respond(&mut rig, &invite, "200 OK", "", &his);
+        bert.accept(&mut rig, &invite, keys);
         let ok = anna.expect(&mut rig, "SIP/2.0 200");
         assert_eq!(told(&ok), Some(answered), "{kind:?}");
         let mut hers = anna.talk_as_caller(&sent, &ok);
-        let ack = anna.in_dialog(&mut hers, "ACK", "", "");
-        anna.send(&mut rig, &ack);
+        anna.confirm(&mut rig, &mut hers, "");
         assert!(rig.media.is_empty());
         let words = hang_up(&mut rig, &anna, &mut hers);
         let line = format!("Media between the phones: {between}.");
@@ -363,14 +316,12 @@ fn keys_never_leave_encrypted_signalling_for_another_phone() {
                 !invite.contains(KEY) && !invite.contains("k=clear"),
                 "{invite}"
             );
-            let his = answer(&body(&invite), "198.51.100.8", 5000, true);
-            bert.respond(&mut rig, &invite, "200 OK", "", &his);
+            bert.accept(&mut rig, &invite, true);
             let ok = anna.expect(&mut rig, "SIP/2.0 200");
             assert!(!ok.contains(OTHER_KEY), "{ok}");
             assert_eq!(told(&ok), Some("both-legs"));
             let mut hers = anna.talk_as_caller(&sent, &ok);
-            let ack = anna.in_dialog(&mut hers, "ACK", "", "");
-            anna.send(&mut rig, &ack);
+            anna.confirm(&mut rig, &mut hers, "");
             let words = hang_up(&mut rig, &anna, &mut hers);
             assert!(
                 words.contains("keys of the other would cross it: media are relayed"),
@@ -392,13 +343,11 @@ fn keys_that_come_into_a_direct_call_are_refused_where_they_would_be_read() {
     let offer = Kind::Dtls.offer("198.51.100.7", 4000);
     let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
     let invite = bert.expect(&mut rig, "INVITE");
-    let his = answer(&body(&invite), "198.51.100.8", 5000, true);
-    bert.respond(&mut rig, &invite, "200 OK", "", &his);
+    bert.accept(&mut rig, &invite, true);
     bert.expect(&mut rig, "ACK");
     let ok = anna.expect(&mut rig, "SIP/2.0 200");
     let mut hers = anna.talk_as_caller(&sent, &ok);
-    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
-    anna.send(&mut rig, &ack);
+    anna.confirm(&mut rig, &mut hers, "");
     let keys = Kind::Sdes.offer("198.51.100.7", 4000);
     let reinvite = anna.in_dialog(&mut hers, "INVITE", "", &keys);
     anna.send(&mut rig, &reinvite);
@@ -419,7 +368,7 @@ fn keys_that_come_into_a_direct_call_are_refused_where_they_would_be_read() {
 #[test]
 fn any_phone_of_a_device_that_would_read_keys_makes_the_call_a_relayed_one() {
     let (mut rig, mut anna, bert) = direct(Transport::Tls, Transport::Tls);
-    let mut other = on(Transport::Udp, "bert", 9);
+    let mut other = Phone::on(Transport::Udp, "bert", 9);
     other.register(&mut rig);
     let offer = Kind::Sdes.offer("198.51.100.7", 4000);
     anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
@@ -432,13 +381,13 @@ fn any_phone_of_a_device_that_would_read_keys_makes_the_call_a_relayed_one() {
 #[test]
 fn a_redirected_call_is_a_relayed_one() {
     let (mut rig, mut anna, bert) = direct(Transport::Tls, Transport::Tls);
-    let mut carla = on(Transport::Udp, "carla", 9);
+    let mut carla = Phone::on(Transport::Udp, "carla", 9);
     carla.register(&mut rig);
     let offer = Kind::Sdes.offer("198.51.100.7", 4000);
     anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
     let invite = bert.expect(&mut rig, "INVITE");
     assert!(invite.contains(KEY), "{invite}");
-    redirect(&mut rig, &bert, &invite);
+    bert.redirect(&mut rig, &invite, "sip:carla@192.0.2.1");
     bert.expect(&mut rig, "ACK");
     let invite = carla.expect(&mut rig, "INVITE");
     assert!(!invite.contains(KEY), "{invite}");
@@ -450,18 +399,17 @@ fn a_redirected_call_is_a_relayed_one() {
 #[test]
 fn a_redirection_beside_phones_that_ring_is_left_out_where_keys_would_be_read() {
     let (mut rig, mut anna, bert) = direct(Transport::Tls, Transport::Tls);
-    let mut other = on(Transport::Tls, "bert", 10);
+    let mut other = Phone::on(Transport::Tls, "bert", 10);
     other.register(&mut rig);
-    let mut carla = on(Transport::Udp, "carla", 9);
+    let mut carla = Phone::on(Transport::Udp, "carla", 9);
     carla.register(&mut rig);
     let offer = Kind::Sdes.offer("198.51.100.7", 4000);
     anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
     let invite = bert.expect(&mut rig, "INVITE");
     let his = other.expect(&mut rig, "INVITE");
-    redirect(&mut rig, &bert, &invite);
+    bert.redirect(&mut rig, &invite, "sip:carla@192.0.2.1");
     carla.expect_nothing(&mut rig);
-    let answer = answer(&body(&his), "198.51.100.10", 5000, true);
-    other.respond(&mut rig, &his, "200 OK", "", &answer);
+    other.accept(&mut rig, &his, true);
     let ok = anna.expect(&mut rig, "SIP/2.0 200");
     assert_eq!(told(&ok), Some("direct"));
 }

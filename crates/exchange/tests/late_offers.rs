@@ -5,37 +5,12 @@
 
 mod rig;
 
-use fernamt_exchange::media::{DtlsRole, Protection, Remote};
+use fernamt_exchange::media::{DtlsRole, Protection};
 use fernamt_sip::message::Name;
 use fernamt_sip::transport::Transport;
 use rig::sdp::{KEY, Kind, answer, crypto, line, profile_of};
 use rig::secure::{Talking, config, talking};
-use rig::{Phone, Rig, Talk, body, header};
-
-/// A phone on a transport; over streams it has a connection.
-fn phone(user: &'static str, last: u8, transport: Transport) -> Phone {
-    let mut phone = Phone::new(user, &format!("198.51.100.{last}:5060"));
-    phone.transport = transport;
-    if transport != Transport::Udp {
-        phone.connection = Some(u64::from(last));
-    }
-    phone
-}
-
-/// Calls without an offer; the called phone answers with one of its own.
-fn call_late(rig: &mut Rig, anna: &mut Phone, bert: &Phone, offer: &str) -> (Talk, String) {
-    let sent = anna.invite(rig, "sip:bert@192.0.2.1", "", "");
-    let invite = bert.expect(rig, "INVITE");
-    assert!(body(&invite).is_empty(), "{invite}");
-    bert.respond(rig, &invite, "200 OK", "", offer);
-    let ok = anna.expect(rig, "SIP/2.0 200");
-    (anna.talk_as_caller(&sent, &ok), body(&ok))
-}
-
-fn confirm(rig: &mut Rig, anna: &Phone, talk: &mut Talk, answer: &str) {
-    let ack = anna.in_dialog(talk, "ACK", "", answer);
-    anna.send(rig, &ack);
-}
+use rig::{Phone, Rig, body, call_late, header, two_phones_on};
 
 /// What an offer says of transport, without what is drawn by chance.
 fn transport_of(offer: &str) -> Vec<String> {
@@ -61,14 +36,6 @@ fn transport_of(offer: &str) -> Vec<String> {
     all
 }
 
-fn sides(rig: &Rig) -> (Remote, Remote) {
-    let remotes = rig.remotes();
-    let [(_, caller), (_, callee)] = &remotes[..] else {
-        panic!("{remotes:?}")
-    };
-    (caller.clone(), callee.clone())
-}
-
 /// The offer that the phone gets when it is called, and the one that it gets when it asks for one.
 fn both_offers(
     wish: (&str, &str),
@@ -77,10 +44,10 @@ fn both_offers(
 ) -> (String, String) {
     let mut rig = Rig::with(config());
     rig.wish("anna", wish.0, wish.1);
-    let mut anna = phone("anna", 7, signalling);
+    let mut anna = Phone::on(signalling, "anna", 7);
     anna.contact_params = params;
     anna.register(&mut rig);
-    let mut bert = phone("bert", 8, Transport::Udp);
+    let mut bert = Phone::on(Transport::Udp, "bert", 8);
     bert.register(&mut rig);
     let his = Kind::Plain.offer("198.51.100.8", 5000);
     bert.invite(&mut rig, "sip:anna@192.0.2.1", "", &his);
@@ -148,12 +115,12 @@ fn a_phone_that_may_do_without_keys_is_offered_them_in_a_way_that_every_phone_ca
 #[test]
 fn ice_is_offered_to_the_phone_that_has_it_and_to_no_other_of_its_device() {
     let mut rig = Rig::with(config());
-    let mut with_ice = phone("anna", 7, Transport::Udp);
+    let mut with_ice = Phone::on(Transport::Udp, "anna", 7);
     with_ice.contact_params = ";+sip.ice";
     with_ice.register(&mut rig);
-    let mut without = phone("anna", 9, Transport::Udp);
+    let mut without = Phone::on(Transport::Udp, "anna", 9);
     without.register(&mut rig);
-    let mut bert = phone("bert", 8, Transport::Udp);
+    let mut bert = Phone::on(Transport::Udp, "bert", 8);
     bert.register(&mut rig);
     let his = Kind::Plain.offer("198.51.100.8", 5000);
     let (_, offered) = call_late(&mut rig, &mut with_ice, &bert, &his);
@@ -181,10 +148,10 @@ fn ice_is_offered_to_the_phone_that_has_it_and_to_no_other_of_its_device() {
 fn a_browser_that_asks_for_an_offer_is_offered_what_browsers_want() {
     for early in [false, true] {
         let mut rig = Rig::with(config());
-        let mut anna = phone("anna", 7, Transport::Wss);
+        let mut anna = Phone::on(Transport::Wss, "anna", 7);
         anna.contact_params = ";transport=ws;+sip.ice";
         anna.register(&mut rig);
-        let mut bert = phone("bert", 8, Transport::Udp);
+        let mut bert = Phone::on(Transport::Udp, "bert", 8);
         bert.register(&mut rig);
         let his = Kind::Plain.offer("198.51.100.8", 5000);
         let supported = if early { "Supported: 100rel\r\n" } else { "" };
@@ -228,10 +195,10 @@ fn a_browser_that_asks_for_an_offer_is_offered_what_browsers_want() {
                 "RTP/AVP"
             );
         } else {
-            confirm(&mut rig, &anna, &mut talk, &hers);
+            anna.confirm(&mut rig, &mut talk, &hers);
             assert_eq!(profile_of(&body(&bert.expect(&mut rig, "ACK"))), "RTP/AVP");
         }
-        let (caller, callee) = sides(&rig);
+        let (caller, callee) = rig.sides();
         let Protection::Dtls(dtls) = &caller.protection else {
             panic!("{caller:?}")
         };
@@ -247,15 +214,12 @@ fn a_browser_that_asks_for_an_offer_is_offered_what_browsers_want() {
 #[test]
 fn a_caller_that_has_to_be_encrypted_and_answers_without_keys_has_no_call() {
     let mut rig = Rig::with(config());
-    let mut anna = phone("anna", 7, Transport::Tls);
-    anna.register(&mut rig);
-    let mut bert = phone("bert", 8, Transport::Udp);
-    bert.register(&mut rig);
+    let (mut anna, bert) = two_phones_on(&mut rig, Transport::Tls, Transport::Udp);
     let his = Kind::Plain.offer("198.51.100.8", 5000);
     let (mut talk, offered) = call_late(&mut rig, &mut anna, &bert, &his);
     assert_eq!(profile_of(&offered), "RTP/SAVP");
     let hers = Kind::Plain.offer("198.51.100.7", 4000);
-    confirm(&mut rig, &anna, &mut talk, &hers);
+    anna.confirm(&mut rig, &mut talk, &hers);
     anna.expect(&mut rig, "BYE");
     bert.expect(&mut rig, "ACK");
     bert.expect(&mut rig, "BYE");
@@ -280,17 +244,13 @@ fn keys_of_a_late_offer_that_cross_an_unencrypted_path_are_told() {
         ),
     ] {
         let mut rig = Rig::with(config());
-        let mut anna = phone("anna", 7, signalling);
-        anna.register(&mut rig);
-        let mut bert = phone("bert", 8, Transport::Udp);
-        bert.register(&mut rig);
+        let (mut anna, bert) = two_phones_on(&mut rig, signalling, Transport::Udp);
         let his = Kind::Plain.offer("198.51.100.8", 5000);
         let (mut talk, offered) = call_late(&mut rig, &mut anna, &bert, &his);
         let hers = answer(&offered, "198.51.100.7", 4000, true);
-        confirm(&mut rig, &anna, &mut talk, &hers);
-        let bye = anna.in_dialog(&mut talk, "BYE", "", "");
-        anna.send(&mut rig, &bye);
-        let journal = format!("{:?}", rig.records.pop().unwrap().1);
+        anna.confirm(&mut rig, &mut talk, &hers);
+        anna.hang_up(&mut rig, &mut talk);
+        let journal = rig.words();
         assert!(journal.contains(words), "{signalling}: {journal}");
         assert!(
             journal.contains("not encrypted with the called party"),
@@ -332,8 +292,7 @@ fn ask_again(call: &mut Talking, by_caller: bool, its_offer: &str) -> (String, S
         "a=setup:active"
     };
     let own = own.replace("a=setup:active", role);
-    let ack = asking.in_dialog(talk, "ACK", "", &own);
-    asking.send(rig, &ack);
+    asking.confirm(rig, talk, &own);
     let answered = body(&asked.expect(rig, "ACK"));
     (offered, answered)
 }
@@ -414,33 +373,8 @@ fn an_offer_that_a_called_party_asks_for_in_mid_call_restarts_nothing() {
 #[test]
 fn a_called_browser_that_asks_for_an_offer_keeps_its_way_and_its_keys() {
     let mut rig = Rig::with(config());
-    let (mut anna, mut bert) = (
-        phone("anna", 7, Transport::Udp),
-        phone("bert", 8, Transport::Wss),
-    );
-    anna.register(&mut rig);
-    bert.register(&mut rig);
-    let offer = Kind::Plain.offer("198.51.100.7", 4000);
-    let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
-    let invite = bert.expect(&mut rig, "INVITE");
-    let offered = body(&invite);
-    let his_answer = answer(&offered, "198.51.100.8", 5000, true);
-    bert.respond(&mut rig, &invite, "200 OK", "", &his_answer);
-    bert.expect(&mut rig, "ACK");
-    let ok = anna.expect(&mut rig, "SIP/2.0 200");
-    let mut hers = anna.talk_as_caller(&sent, &ok);
-    confirm(&mut rig, &anna, &mut hers, "");
-    let his = bert.talk_as_callee(&invite);
-    let mut call = Talking {
-        rig,
-        anna,
-        bert,
-        hers,
-        his,
-        offer,
-        offered,
-        answered: body(&ok),
-    };
+    let phones = two_phones_on(&mut rig, Transport::Udp, Transport::Wss);
+    let mut call = Talking::begin(rig, phones, Kind::Plain.offer("198.51.100.7", 4000));
     let before = call.sides();
     let hers = call.offer.replace("1 1 IN", "1 2 IN");
     let (again, _) = ask_again(&mut call, false, &hers);

@@ -5,21 +5,11 @@
 
 mod rig;
 
-use fernamt_exchange::journal::{Entry, Event};
 use fernamt_exchange::media::{self, ClockRate, IceCandidateKind};
 use fernamt_exchange::registrar::Nat;
 use rig::sdp::Kind;
 use rig::secure::{config, talking};
 use rig::{ANSWER, OFFER, Rig, body, ip};
-
-fn words(journal: &[Entry]) -> String {
-    let text = |entry: &Entry| match &entry.event {
-        Event::Decided { why } => why.to_string(),
-        Event::Media { what, .. } => what.to_string(),
-        _ => String::new(),
-    };
-    journal.iter().map(text).collect::<Vec<_>>().join("\n")
-}
 
 /// The address of the router of Anna, and hers behind it.
 const OUTSIDE: &str = "198.51.100.7:5060";
@@ -92,14 +82,12 @@ fn nat_alg_rewrite() {
             "where she is heard from"
         );
         let mut hers = anna.talk_as_caller(&sent, &ok);
-        let ack = anna.in_dialog(&mut hers, "ACK", "", "");
-        anna.send(&mut rig, &ack);
-        let bye = anna.in_dialog(&mut hers, "BYE", "", "");
-        anna.send(&mut rig, &bye);
+        anna.confirm(&mut rig, &mut hers, "");
+        anna.hang_up(&mut rig, &mut hers);
         let his_bye = bert.expect(&mut rig, "BYE");
         bert.respond(&mut rig, &his_bye, "200 OK", "", "");
         anna.expect(&mut rig, "SIP/2.0 200");
-        let words = words(&rig.records[0].1);
+        let words = rig.words();
         let told = words.contains(&format!("Signalling with {OUTSIDE}: {verdict}."));
         assert_eq!(told, verdict != Nat::None, "{words}");
 
@@ -134,7 +122,7 @@ fn through_a_proxy_nothing_is_claimed() {
     let invite = bert.expect(&mut rig, "INVITE");
     bert.respond(&mut rig, &invite, "486 Busy Here", "", "");
     anna.expect(&mut rig, "SIP/2.0 486");
-    let words = words(&rig.records[0].1);
+    let words = rig.words();
     assert!(words.contains(&Nat::Proxy.to_string()), "{words}");
     assert!(!words.contains("NAT"), "{words}");
 }
@@ -147,9 +135,8 @@ fn what_media_show_of_the_way_is_told_where_signalling_shows_nothing() {
         let rtp = rtp.parse().unwrap();
         call.media(media::Event::Latched { endpoint, rtp });
     }
-    let bye = call.anna.in_dialog(&mut call.hers, "BYE", "", "");
-    call.anna.send(&mut call.rig, &bye);
-    let told = words(&call.rig.records[0].1);
+    call.hang_up();
+    let told = call.rig.words();
     assert!(
         told.contains("Media comes from 198.51.100.7:4000, as the phone has described."),
         "{told}"
@@ -191,9 +178,8 @@ fn what_media_show_of_the_way_is_told_where_signalling_shows_nothing() {
             rtp,
             kind,
         });
-        let bye = call.anna.in_dialog(&mut call.hers, "BYE", "", "");
-        call.anna.send(&mut call.rig, &bye);
-        let told = words(&call.rig.records[0].1);
+        call.hang_up();
+        let told = call.rig.words();
         let line = told
             .lines()
             .find(|line| line.starts_with("Media go to"))
@@ -217,8 +203,7 @@ fn the_media_plane_knows_the_clocks_of_what_a_party_may_send_also_after_a_restar
     bert.respond(&mut rig, &invite, "200 OK", "", &his);
     let ok = anna.expect(&mut rig, "SIP/2.0 200");
     let mut hers = anna.talk_as_caller(&sent, &ok);
-    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
-    anna.send(&mut rig, &ack);
+    anna.confirm(&mut rig, &mut hers, "");
     let clock = |rig: &Rig, side: usize, payload_type: u8| {
         let (_, remote) = &rig.remotes()[side];
         let mut clocks = remote.clock_rates.iter();

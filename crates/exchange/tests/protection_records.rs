@@ -7,12 +7,12 @@ mod rig;
 
 use fernamt_charging::MediaProtection;
 use fernamt_exchange::interface::Input;
-use fernamt_exchange::media::{self, SrtpKey, SrtpKeys};
+use fernamt_exchange::media;
 use fernamt_sdp::CryptoSuite;
 use fernamt_sip::transport::Transport;
 use rig::sdp::{Kind, OTHER_KEY, answer};
-use rig::secure::{Talking, config, talking};
-use rig::{ANSWER, OFFER, Phone, Rig, body};
+use rig::secure::{Talking, config, keys, talking};
+use rig::{ANSWER, OFFER, Rig, body, call_late};
 
 const CLEAR: Option<MediaProtection> = Some(MediaProtection::Clear);
 
@@ -40,22 +40,12 @@ fn recorded(rig: &Rig) -> Vec<Option<MediaProtection>> {
 /// The same, after Anna has hung up.
 #[track_caller]
 fn hang_up(mut call: Talking) -> Vec<Option<MediaProtection>> {
-    let bye = call.anna.in_dialog(&mut call.hers, "BYE", "", "");
-    call.anna.send(&mut call.rig, &bye);
+    call.hang_up();
     recorded(&call.rig)
 }
 
 fn secured(endpoint: media::EndpointId, suite: CryptoSuite) -> media::Event {
-    let key = |byte| SrtpKey {
-        suite,
-        key_and_salt: vec![byte; suite.key_and_salt_bytes()].into(),
-        identifier: Box::default(),
-        lifetime_packets: None,
-    };
-    let keys = SrtpKeys {
-        ours: key(1),
-        theirs: key(2),
-    };
+    let keys = keys(suite, 1);
     media::Event::Secured { endpoint, keys }
 }
 
@@ -88,34 +78,8 @@ const SDES_OVER_TLS: Option<MediaProtection> = Some(MediaProtection::Sdes {
 /// Anna, whose signalling is encrypted, has called Bert, whose is not; both have keys.
 fn calling_over_tls() -> Talking {
     let mut rig = Rig::with(config());
-    let mut anna = Phone::new("anna", "198.51.100.7:5060");
-    anna.transport = Transport::Tls;
-    anna.connection = Some(7);
-    anna.contact_params = ";transport=tls";
-    let mut bert = Phone::new("bert", "198.51.100.8:5060");
-    anna.register(&mut rig);
-    bert.register(&mut rig);
-    let offer = Kind::Sdes.offer("198.51.100.7", 4000);
-    let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
-    let invite = bert.expect(&mut rig, "INVITE");
-    let offered = body(&invite);
-    let his = answer(&offered, "198.51.100.8", 5000, true);
-    bert.respond(&mut rig, &invite, "200 OK", "", &his);
-    bert.expect(&mut rig, "ACK");
-    let ok = anna.expect(&mut rig, "SIP/2.0 200");
-    let mut hers = anna.talk_as_caller(&sent, &ok);
-    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
-    anna.send(&mut rig, &ack);
-    Talking {
-        hers,
-        his: bert.talk_as_callee(&invite),
-        rig,
-        anna,
-        bert,
-        offer,
-        offered,
-        answered: body(&ok),
-    }
+    let phones = rig::two_phones_on(&mut rig, Transport::Tls, Transport::Udp);
+    Talking::begin(rig, phones, Kind::Sdes.offer("198.51.100.7", 4000))
 }
 
 #[test]
@@ -174,10 +138,8 @@ fn streams_that_share_ports_share_the_handshake() {
     });
     let event = secured(carrier.unwrap(), CryptoSuite::AeadAes128Gcm);
     rig.input(Input::Media(event));
-    for method in ["ACK", "BYE"] {
-        let request = anna.in_dialog(&mut talk, method, "", "");
-        anna.send(&mut rig, &request);
-    }
+    anna.confirm(&mut rig, &mut talk, "");
+    anna.hang_up(&mut rig, &mut talk);
     assert_eq!(
         recorded(&rig),
         [dtls(Some(CryptoSuite::AeadAes128Gcm)), CLEAR]
@@ -240,10 +202,8 @@ fn of_several_streams_the_weakest_is_recorded() {
         bert.expect(&mut rig, "ACK");
         let ok = anna.expect(&mut rig, "SIP/2.0 200");
         let mut talk = anna.talk_as_caller(&sent, &ok);
-        for method in ["ACK", "BYE"] {
-            let request = anna.in_dialog(&mut talk, method, "", "");
-            anna.send(&mut rig, &request);
-        }
+        anna.confirm(&mut rig, &mut talk, "");
+        anna.hang_up(&mut rig, &mut talk);
         assert_eq!(recorded(&rig), legs, "{his_fax}");
         let bye = bert.expect(&mut rig, "BYE");
         bert.respond(&mut rig, &bye, "200 OK", "", "");
@@ -273,8 +233,7 @@ fn a_call_that_ends_before_media_are_agreed_on_says_nothing() {
     let invite = bert.expect(&mut rig, "INVITE");
     bert.respond(&mut rig, &invite, "200 OK", "", OFFER);
     let mut his = bert.talk_as_callee(&invite);
-    let bye = bert.in_dialog(&mut his, "BYE", "", "");
-    bert.send(&mut rig, &bye);
+    bert.hang_up(&mut rig, &mut his);
     rig.pass(std::time::Duration::from_secs(60));
     assert!(recorded(&rig).iter().all(Option::is_none));
 }
@@ -283,20 +242,13 @@ fn a_call_that_ends_before_media_are_agreed_on_says_nothing() {
 fn a_late_offer_that_waits_for_its_answer_during_a_restart_is_not_taken_for_media_in_clear() {
     let mut rig = Rig::with(config());
     let (mut anna, bert) = rig::two_phones(&mut rig);
-    let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", "");
-    let invite = bert.expect(&mut rig, "INVITE");
     let offer = Kind::Sdes.offer("198.51.100.8", 5000);
-    bert.respond(&mut rig, &invite, "200 OK", "", &offer);
-    let ok = anna.expect(&mut rig, "SIP/2.0 200");
-    let hers = answer(&body(&ok), "198.51.100.7", 4000, true);
-    let mut talk = anna.talk_as_caller(&sent, &ok);
+    let (mut talk, offered) = call_late(&mut rig, &mut anna, &bert, &offer);
+    let hers = answer(&offered, "198.51.100.7", 4000, true);
     rig.crash(config());
-    let ack = anna.in_dialog(&mut talk, "ACK", "", &hers);
-    anna.send(&mut rig, &ack);
-    let bye = anna.in_dialog(&mut talk, "BYE", "", "");
-    anna.send(&mut rig, &bye);
-    let (_, journal) = rig.records.last().unwrap();
-    let words = format!("{journal:?}");
+    anna.confirm(&mut rig, &mut talk, &hers);
+    anna.hang_up(&mut rig, &mut talk);
+    let words = rig.journal();
     assert!(!words.contains("not encrypted"), "{words}");
     let legs = recorded(&rig);
     assert!(!legs.contains(&CLEAR), "{legs:?}");
@@ -306,17 +258,11 @@ fn a_late_offer_that_waits_for_its_answer_during_a_restart_is_not_taken_for_medi
 fn a_late_offer_is_recorded_when_it_is_answered() {
     let mut rig = Rig::with(config());
     let (mut anna, bert) = rig::two_phones(&mut rig);
-    let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", "");
-    let invite = bert.expect(&mut rig, "INVITE");
     let offer = Kind::Sdes.offer("198.51.100.8", 5000);
-    bert.respond(&mut rig, &invite, "200 OK", "", &offer);
-    let ok = anna.expect(&mut rig, "SIP/2.0 200");
-    let hers = answer(&body(&ok), "198.51.100.7", 4000, false);
-    let mut talk = anna.talk_as_caller(&sent, &ok);
-    let ack = anna.in_dialog(&mut talk, "ACK", "", &hers);
-    anna.send(&mut rig, &ack);
-    let bye = anna.in_dialog(&mut talk, "BYE", "", "");
-    anna.send(&mut rig, &bye);
+    let (mut talk, offered) = call_late(&mut rig, &mut anna, &bert, &offer);
+    let hers = answer(&offered, "198.51.100.7", 4000, false);
+    anna.confirm(&mut rig, &mut talk, &hers);
+    anna.hang_up(&mut rig, &mut talk);
     assert_eq!(recorded(&rig), [CLEAR, SDES]);
 }
 
@@ -328,10 +274,8 @@ fn the_echo_has_one_leg() {
     let sent = anna.invite(&mut rig, "sip:*43@192.0.2.1", "", &offer);
     let ok = anna.expect(&mut rig, "SIP/2.0 200");
     let mut talk = anna.talk_as_caller(&sent, &ok);
-    for method in ["ACK", "BYE"] {
-        let request = anna.in_dialog(&mut talk, method, "", "");
-        anna.send(&mut rig, &request);
-    }
+    anna.confirm(&mut rig, &mut talk, "");
+    anna.hang_up(&mut rig, &mut talk);
     assert_eq!(recorded(&rig), [SDES]);
 }
 
@@ -361,12 +305,10 @@ fn direct_media_are_recorded_as_the_phones_have_agreed() {
         let ok = anna.expect(&mut rig, "SIP/2.0 200");
         assert!(rig.open_ports.is_empty());
         let mut talk = anna.talk_as_caller(&sent, &ok);
-        let ack = anna.in_dialog(&mut talk, "ACK", "", "");
-        anna.send(&mut rig, &ack);
+        anna.confirm(&mut rig, &mut talk, "");
         // Nothing is said of it after a restart, but it was noted.
         rig.crash(config());
-        let bye = anna.in_dialog(&mut talk, "BYE", "", "");
-        anna.send(&mut rig, &bye);
+        anna.hang_up(&mut rig, &mut talk);
         assert_eq!(recorded(&rig), [legs; 2], "{kind:?}");
     }
 }
@@ -390,16 +332,11 @@ fn what_was_noted_survives_a_restart() {
 
 #[test]
 fn what_version_2_has_written_is_picked_up_and_recorded_as_it_is_agreed() {
-    let mut rig = Rig::with(config());
-    for state in [
+    let states = [
         &include_bytes!("data/answered-version-2.bin")[..],
         include_bytes!("data/ringing-version-2.bin"),
-    ] {
-        assert_eq!(state[0], 2);
-        let reference = fernamt_exchange::Exchange::reference_of_state(state).unwrap();
-        rig.states.push((reference, state.to_vec()));
-    }
-    rig.crash(config());
+    ];
+    let mut rig = Rig::recovered(config(), 2, &states);
     assert_eq!(recorded(&rig), [None, None], "the one that rang is over");
     let calls = rig.exchange.calls();
     assert_eq!(calls.len(), 1, "{calls:?}");

@@ -7,7 +7,7 @@ mod rig;
 
 use fernamt_exchange::interface::Target;
 use fernamt_sip::transport::Transport;
-use rig::sdp::{Kind, answer, profile_of};
+use rig::sdp::{Kind, profile_of};
 use rig::secure::config;
 use rig::{Phone, Rig, body, two_phones};
 
@@ -24,18 +24,8 @@ fn redirect(rig: &mut Rig, anna: &mut Phone, bert: &Phone, contact: &str) {
     let offer = Kind::Plain.offer("198.51.100.7", 4000);
     anna.invite(rig, "sip:bert@192.0.2.1", "", &offer);
     let invite = bert.expect(rig, "INVITE");
-    let moved = bert.response(&invite, "302 Moved Temporarily", "", "");
-    let own = format!("Contact: <sip:{}@{}>", bert.user, bert.address);
-    assert!(moved.contains(&own));
-    bert.send(rig, &moved.replace(&own, &format!("Contact: <{contact}>")));
+    bert.redirect(rig, &invite, contact);
     bert.expect(rig, "ACK");
-}
-
-/// The journal of a call that is ended by the caller's giving up.
-fn journal(rig: &mut Rig, anna: &Phone, invite: &str) -> String {
-    let cancel = anna.cancel(invite);
-    anna.send(rig, &cancel);
-    format!("{:?}", rig.records.pop().unwrap().1)
 }
 
 #[test]
@@ -175,14 +165,7 @@ fn a_late_offer_comes_from_where_the_call_was_redirected_to() {
     anna.register(&mut rig);
     let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", "");
     let invite = bert.expect(&mut rig, "INVITE");
-    let moved = bert.response(&invite, "302 Moved Temporarily", "", "");
-    bert.send(
-        &mut rig,
-        &moved.replace(
-            "<sip:bert@198.51.100.8:5060>",
-            "<sip:bert@198.51.100.99:5070>",
-        ),
-    );
+    bert.redirect(&mut rig, &invite, "sip:bert@198.51.100.99:5070");
     bert.expect(&mut rig, "ACK");
     let there = Phone::new("bert", &format!("{ELSEWHERE}:5070"));
     let invite = there.expect(&mut rig, "INVITE");
@@ -198,15 +181,13 @@ fn a_late_offer_comes_from_where_the_call_was_redirected_to() {
     assert!(body(&ok).contains("a=ice-ufrag:"), "{ok}");
     let hers = Kind::Plain.offer("198.51.100.7", 4000);
     let mut talk = anna.talk_as_caller(&sent, &ok);
-    let ack = anna.in_dialog(&mut talk, "ACK", "", &hers);
-    anna.send(&mut rig, &ack);
+    anna.confirm(&mut rig, &mut talk, &hers);
     assert_eq!(
         profile_of(&body(&there.expect(&mut rig, "ACK"))),
         "RTP/SAVP"
     );
-    let bye = anna.in_dialog(&mut talk, "BYE", "", "");
-    anna.send(&mut rig, &bye);
-    let journal = format!("{:?}", rig.records.pop().unwrap().1);
+    anna.hang_up(&mut rig, &mut talk);
+    let journal = rig.words();
     let words = "Media with the called party: SRTP, AES-CM-128, keys crossed an unencrypted signalling path (UDP).";
     assert!(journal.contains(words), "{journal}");
 }
@@ -243,19 +224,12 @@ fn a_host_is_looked_up_before_anything_is_offered_to_it() {
         let invite = there.expect(&mut rig, "INVITE sip:bert@elsewhere.example");
         let offered = body(&invite);
         assert_eq!(profile_of(&offered), profile, "{offered}");
-        there.respond(
-            &mut rig,
-            &invite,
-            "200 OK",
-            "",
-            &answer(&offered, ELSEWHERE, 5000, true),
-        );
+        there.accept(&mut rig, &invite, true);
         there.expect(&mut rig, "ACK");
         anna.expect(&mut rig, "SIP/2.0 200");
         let mut talk = there.talk_as_callee(&invite);
-        let bye = there.in_dialog(&mut talk, "BYE", "", "");
-        there.send(&mut rig, &bye);
-        let journal = format!("{:?}", rig.records.pop().unwrap().1);
+        there.hang_up(&mut rig, &mut talk);
+        let journal = rig.words();
         assert!(journal.contains(words), "{journal}");
         let found = format!("The host of the address is at {transport} 198.51.100.99:5099.");
         assert!(journal.contains(&found), "{journal}");
@@ -289,13 +263,7 @@ fn the_next_address_of_a_host_is_offered_what_fits_the_way_to_it() {
     let third = Phone::new("bert", "198.51.100.97:5060");
     let invite = third.expect(&mut rig, "INVITE");
     assert_eq!(body(&invite), offered);
-    third.respond(
-        &mut rig,
-        &invite,
-        "200 OK",
-        "",
-        &answer(&offered, "198.51.100.97", 5000, true),
-    );
+    third.accept(&mut rig, &invite, true);
     third.expect(&mut rig, "ACK");
     anna.expect(&mut rig, "SIP/2.0 200");
     assert_eq!(rig.remotes().len(), 2);
@@ -308,7 +276,7 @@ fn a_host_that_leads_nowhere_and_a_caller_that_gives_up_meanwhile_leave_nothing_
     redirect(&mut rig, &mut anna, &bert, "sip:bert@nowhere.example");
     anna.expect(&mut rig, "SIP/2.0 480");
     assert!(rig.open_ports.is_empty());
-    let journal = format!("{:?}", rig.records.pop().unwrap().1);
+    let journal = rig.words();
     assert!(
         journal.contains("The host of the address was not found."),
         "{journal}"
@@ -324,17 +292,12 @@ fn the_journal_says_whose_phone_a_contact_is() {
     let offer = Kind::Plain.offer("198.51.100.7", 4000);
     let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
     let invite = bert.expect(&mut rig, "INVITE");
-    let moved = bert.response(&invite, "302 Moved Temporarily", "", "");
-    bert.send(
-        &mut rig,
-        &moved.replace(
-            "<sip:bert@198.51.100.8:5060>",
-            "<sip:carla@198.51.100.9:5060>",
-        ),
-    );
+    bert.redirect(&mut rig, &invite, "sip:carla@198.51.100.9:5060");
     bert.expect(&mut rig, "ACK");
     let invite = carla.expect(&mut rig, "INVITE");
     carla.respond(&mut rig, &invite, "180 Ringing", "", "");
-    let journal = journal(&mut rig, &anna, &sent);
+    let cancel = anna.cancel(&sent);
+    anna.send(&mut rig, &cancel);
+    let journal = rig.words();
     assert!(journal.contains("That is a phone of carla."), "{journal}");
 }

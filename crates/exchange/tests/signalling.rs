@@ -134,8 +134,7 @@ fn a_late_offer_is_carried_from_the_callee_and_answered_in_the_ack() {
     let offer = anna.expect(&mut rig, "SIP/2.0 200");
     assert!(body(&offer).contains("c=IN IP4 192.0.2.1"));
     let mut talk = anna.talk_as_caller(&sent, &offer);
-    let ack = anna.in_dialog(&mut talk, "ACK", "", ANSWER);
-    anna.send(&mut rig, &ack);
+    anna.confirm(&mut rig, &mut talk, ANSWER);
     let ack = bert.expect(&mut rig, "ACK");
     assert!(body(&ack).contains("c=IN IP4 192.0.2.1"));
     let bridged = rig
@@ -234,8 +233,7 @@ fn a_refused_reinvite_leaves_the_call_as_it_was() {
     bert.expect(&mut rig, "ACK");
     anna.expect(&mut rig, "SIP/2.0 488");
     assert_eq!(rig.open_ports.len(), 2);
-    let bye = anna.in_dialog(&mut hers, "BYE", "", "");
-    anna.send(&mut rig, &bye);
+    anna.hang_up(&mut rig, &mut hers);
     anna.expect(&mut rig, "SIP/2.0 200");
     bert.expect(&mut rig, "BYE");
 }
@@ -247,13 +245,7 @@ fn a_redirection_is_followed_by_the_exchange() {
     anna.invite(&mut rig, "sip:bert@192.0.2.1", "", OFFER);
     let invite = bert.expect(&mut rig, "INVITE");
     let elsewhere = Phone::new("bert", "198.51.100.99:5070");
-    let moved = bert
-        .response(&invite, "302 Moved Temporarily", "", "")
-        .replace(
-            "Contact: <sip:bert@198.51.100.8:5060>",
-            "Contact: <sip:bert@198.51.100.99:5070>",
-        );
-    bert.send(&mut rig, &moved);
+    bert.redirect(&mut rig, &invite, "sip:bert@198.51.100.99:5070");
     bert.expect(&mut rig, "ACK");
     let invite = elsewhere.expect(&mut rig, "INVITE sip:bert@198.51.100.99:5070");
     elsewhere.respond(&mut rig, &invite, "200 OK", "", ANSWER);
@@ -359,8 +351,7 @@ fn refer_in_a_call_is_refused_with_what_is_allowed_and_changes_nothing() {
             assert_eq!(phone.expect(&mut rig, "SIP/2.0 405"), refused, "said again");
         }
         assert_eq!((&rig.states, rig.media.len()), (&states, orders));
-        let bye = anna.in_dialog(&mut hers, "BYE", "", "");
-        anna.send(&mut rig, &bye);
+        anna.hang_up(&mut rig, &mut hers);
         anna.expect(&mut rig, "SIP/2.0 200");
         bert.expect(&mut rig, "BYE");
         assert_eq!(rig.records.len(), 1);
@@ -394,8 +385,7 @@ fn refer_into_a_call_of_others_or_into_none_reaches_nothing() {
         .replace(";tag=tanna", ";tag=guess");
     stranger.send(&mut rig, &forged);
     stranger.expect(&mut rig, "SIP/2.0 481");
-    let bye = anna.in_dialog(&mut hers, "BYE", "", "");
-    anna.send(&mut rig, &bye);
+    anna.hang_up(&mut rig, &mut hers);
     anna.expect(&mut rig, "SIP/2.0 200");
     rig.pass(Duration::from_secs(60));
     rig.wire.clear();
@@ -474,8 +464,7 @@ fn strangers_cannot_reach_into_a_call() {
             "Call-ID" => talk.call_id = wrong.into(),
             _ => talk.local = "<sip:anna@192.0.2.1>;tag=other".into(),
         }
-        let bye = stranger.in_dialog(&mut talk, "BYE", "", "");
-        stranger.send(&mut rig, &bye);
+        stranger.hang_up(&mut rig, &mut talk);
         stranger.expect(&mut rig, "SIP/2.0 481");
         hers.cseq += 1;
     }
@@ -569,10 +558,7 @@ fn a_redirection_to_another_subscriber_rings_there() {
     carla.register(&mut rig);
     anna.invite(&mut rig, "sip:bert@192.0.2.1", "", OFFER);
     let invite = bert.expect(&mut rig, "INVITE");
-    let moved = bert
-        .response(&invite, "302 Moved Temporarily", "", "")
-        .replace("<sip:bert@198.51.100.8:5060>", "<sip:carla@192.0.2.1>");
-    bert.send(&mut rig, &moved);
+    bert.redirect(&mut rig, &invite, "sip:carla@192.0.2.1");
     bert.expect(&mut rig, "ACK");
     let invite = carla.expect(&mut rig, "INVITE sip:carla@198.51.100.9:5060");
     carla.respond(&mut rig, &invite, "200 OK", "", ANSWER);
@@ -589,13 +575,7 @@ fn a_phone_that_was_heard_and_refuses_is_heard_no_more() {
     bert.respond(&mut rig, &invite, "183 Session Progress", "", ANSWER);
     anna.expect(&mut rig, "SIP/2.0 183");
     rig.media.clear();
-    let moved = bert
-        .response(&invite, "302 Moved Temporarily", "", "")
-        .replace(
-            "<sip:bert@198.51.100.8:5060>",
-            "<sip:bert@198.51.100.99:5070>",
-        );
-    bert.send(&mut rig, &moved);
+    bert.redirect(&mut rig, &invite, "sip:bert@198.51.100.99:5070");
     let closed = rig
         .media
         .iter()

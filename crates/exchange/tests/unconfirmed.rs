@@ -20,8 +20,7 @@ fn an_offer_waits_until_the_caller_has_confirmed_the_answer() {
     bert.expect(&mut rig, "SIP/2.0 491");
     anna.expect_nothing(&mut rig);
     let mut hers = anna.talk_as_caller(&sent, &answer);
-    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
-    anna.send(&mut rig, &ack);
+    anna.confirm(&mut rig, &mut hers, "");
     let reinvite = bert.in_dialog(&mut his, "INVITE", "", ANSWER);
     bert.send(&mut rig, &reinvite);
     anna.expect(&mut rig, "INVITE");

@@ -2,7 +2,7 @@
 
 use fernamt_sip::message::{Message, Name};
 
-use super::Phone;
+use super::{Phone, Rig};
 
 /// A dialog as the phone sees it.
 #[derive(Clone, Debug, Default)]
@@ -77,5 +77,16 @@ impl Phone {
             self.address,
             body.len()
         )
+    }
+
+    /// Acknowledges a 2xx; `answer` is empty where the offer was in the INVITE.
+    pub(crate) fn confirm(&self, rig: &mut Rig, talk: &mut Talk, answer: &str) {
+        let ack = self.in_dialog(talk, "ACK", "", answer);
+        self.send(rig, &ack);
+    }
+
+    pub(crate) fn hang_up(&self, rig: &mut Rig, talk: &mut Talk) {
+        let bye = self.in_dialog(talk, "BYE", "", "");
+        self.send(rig, &bye);
     }
 }

@@ -22,7 +22,7 @@ use fernamt_exchange::Exchange;
 use fernamt_exchange::config::Config;
 use fernamt_exchange::directory::{Device, Directory};
 use fernamt_exchange::interface::{Event, Input, Target, Ticket};
-use fernamt_exchange::journal::Entry;
+use fernamt_exchange::journal::{self, Entry};
 use fernamt_exchange::media;
 use fernamt_exchange::registrar::Location;
 use fernamt_sip::digest::Ha1;
@@ -31,7 +31,7 @@ use fernamt_sip::transport::{Flow, Transport};
 
 #[allow(unused_imports, reason = "no test uses all of it")]
 pub(crate) use self::{
-    call::{ANSWER, OFFER, talking, two_phones},
+    call::{ANSWER, OFFER, call_late, talking, two_phones, two_phones_on},
     dialog::Talk,
     message::{body, header, method},
     phone::Phone,
@@ -146,6 +146,34 @@ impl Rig {
         last.into_iter().collect()
     }
 
+    /// What the media plane was told last of the caller and of the called party, who are all.
+    #[track_caller]
+    pub(crate) fn sides(&self) -> (media::Remote, media::Remote) {
+        let remotes = self.remotes();
+        let [(_, caller), (_, callee)] = &remotes[..] else {
+            panic!("{remotes:?}")
+        };
+        (caller.clone(), callee.clone())
+    }
+
+    /// The last call that has ended: what its journal says in words of decisions and of media, line by line.
+    #[track_caller]
+    pub(crate) fn words(&self) -> String {
+        let text = |entry: &Entry| match &entry.event {
+            journal::Event::Decided { why } => why.to_string(),
+            journal::Event::Media { what, .. } => what.to_string(),
+            _ => String::new(),
+        };
+        let (_, journal) = self.records.last().unwrap();
+        journal.iter().map(text).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The last call that has ended: all that its journal holds.
+    #[track_caller]
+    pub(crate) fn journal(&self) -> String {
+        format!("{:?}", self.records.last().unwrap().1)
+    }
+
     /// The device's media may flow directly.
     pub(crate) fn allow_direct_media(&mut self, user: &str) {
         let device = Device::clone(self.directory.device(user).unwrap());
@@ -153,6 +181,19 @@ impl Rig {
             direct_media: true,
             ..device
         });
+    }
+
+    /// An exchange that starts with calls on disk, as this version of it has written them.
+    #[track_caller]
+    pub(crate) fn recovered(config: Config, version: u8, states: &[&[u8]]) -> Rig {
+        let mut rig = Rig::with(config.clone());
+        for state in states {
+            assert_eq!(state.first(), Some(&version));
+            let reference = Exchange::reference_of_state(state).unwrap();
+            rig.states.push((reference, state.to_vec()));
+        }
+        rig.crash(config);
+        rig
     }
 
     /// The exchange is killed and started again; it has what was on disk.

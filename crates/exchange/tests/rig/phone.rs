@@ -7,7 +7,8 @@ use fernamt_sip::digest::{Challenger, DigestClient};
 use fernamt_sip::message::{Message, Method, Name};
 use fernamt_sip::transport::{Flow, Transport};
 
-use super::{EXCHANGE, Rig};
+use super::sdp::answer;
+use super::{EXCHANGE, Rig, body};
 
 /// A phone as a script: it knows how to write messages, and nothing else.
 pub(crate) struct Phone {
@@ -39,6 +40,22 @@ impl Phone {
             cseq: 0,
             calls: 0,
         }
+    }
+
+    /// A phone at 198.51.100.`last` on a transport; over streams it has a connection.
+    pub(crate) fn on(transport: Transport, user: &'static str, last: u8) -> Phone {
+        let mut phone = Phone::new(user, &format!("198.51.100.{last}:5060"));
+        phone.transport = transport;
+        if transport != Transport::Udp {
+            phone.connection = Some(u64::from(last));
+        }
+        phone.contact_params = match transport {
+            Transport::Udp => "",
+            Transport::Tcp => ";transport=tcp",
+            Transport::Tls => ";transport=tls",
+            Transport::Ws | Transport::Wss => ";transport=ws",
+        };
+        phone
     }
 
     pub(crate) fn flow(&self) -> Flow {
@@ -205,6 +222,21 @@ impl Phone {
         self.send(rig, &second);
         self.cseq += 2;
         second
+    }
+
+    /// Takes a call with what it is offered; `keys`: whether it has SRTP where it is not forced to.
+    pub(crate) fn accept(&self, rig: &mut Rig, invite: &str, keys: bool) {
+        let address = self.address.ip().to_string();
+        let answer = answer(&body(invite), &address, 5000, keys);
+        self.respond(rig, invite, "200 OK", "", &answer);
+    }
+
+    /// Sends a caller on to another contact.
+    pub(crate) fn redirect(&self, rig: &mut Rig, invite: &str, contact: &str) {
+        let moved = self.response(invite, "302 Moved Temporarily", "", "");
+        let own = format!("Contact: <sip:{}@{}>", self.user, self.address);
+        assert!(moved.contains(&own), "{moved}");
+        self.send(rig, &moved.replace(&own, &format!("Contact: <{contact}>")));
     }
 
     /// Answers a request.

@@ -34,6 +34,8 @@ pub(crate) const KINDS: [Kind; 7] = [
 
 pub(crate) const KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0e";
 pub(crate) const OTHER_KEY: &str = "Hh0cGxoZGBcWFRQTEhEQDw4NDAsKCQgHBgUEAwIB";
+/// A key that is none of the others.
+pub(crate) const NEW_KEY: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9";
 pub(crate) const FINGERPRINT: &str = "sha-256 11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11:11";
 
 impl Kind {

@@ -2,14 +2,21 @@
 
 use fernamt_exchange::config::Config;
 use fernamt_exchange::interface::Input;
-use fernamt_exchange::media::{self, Remote};
+use fernamt_exchange::media::{self, Remote, SrtpKey, SrtpKeys, StreamPosition};
+use fernamt_sdp::CryptoSuite;
 use fernamt_sip::transport::Transport;
 
-use super::sdp::{Kind, answer};
+use super::sdp::Kind;
 use super::{Phone, Rig, Talk, body};
 
 pub(crate) fn config() -> Config {
-    let all = [Transport::Udp, Transport::Tls, Transport::Wss];
+    let all = [
+        Transport::Udp,
+        Transport::Tcp,
+        Transport::Tls,
+        Transport::Ws,
+        Transport::Wss,
+    ];
     Config {
         listeners: all
             .map(|transport| (transport, super::EXCHANGE.parse().unwrap()))
@@ -37,31 +44,32 @@ pub(crate) struct Talking {
 pub(crate) fn talking(kind: Kind, wish: &str) -> Talking {
     let mut rig = Rig::with(config());
     rig.wish("bert", wish, "automatic");
-    let (mut anna, bert) = super::two_phones(&mut rig);
-    let offer = kind.offer("198.51.100.7", 4000);
-    let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
-    let invite = bert.expect(&mut rig, "INVITE");
-    let offered = body(&invite);
-    let his_answer = answer(&offered, "198.51.100.8", 5000, true);
-    bert.respond(&mut rig, &invite, "200 OK", "", &his_answer);
-    bert.expect(&mut rig, "ACK");
-    let ok = anna.expect(&mut rig, "SIP/2.0 200");
-    let mut hers = anna.talk_as_caller(&sent, &ok);
-    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
-    anna.send(&mut rig, &ack);
-    Talking {
-        hers,
-        his: bert.talk_as_callee(&invite),
-        rig,
-        anna,
-        bert,
-        offer,
-        offered,
-        answered: body(&ok),
-    }
+    let phones = super::two_phones(&mut rig);
+    Talking::begin(rig, phones, kind.offer("198.51.100.7", 4000))
 }
 
 impl Talking {
+    /// Anna calls Bert with this offer; he has SRTP when he is offered it, and both confirm.
+    pub(crate) fn begin(mut rig: Rig, (mut anna, bert): (Phone, Phone), offer: String) -> Talking {
+        let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
+        let invite = bert.expect(&mut rig, "INVITE");
+        bert.accept(&mut rig, &invite, true);
+        bert.expect(&mut rig, "ACK");
+        let ok = anna.expect(&mut rig, "SIP/2.0 200");
+        let mut hers = anna.talk_as_caller(&sent, &ok);
+        anna.confirm(&mut rig, &mut hers, "");
+        Talking {
+            hers,
+            his: bert.talk_as_callee(&invite),
+            rig,
+            anna,
+            bert,
+            offer,
+            offered: body(&invite),
+            answered: body(&ok),
+        }
+    }
+
     /// Anna offers something else: what Bert was offered and what she was answered.
     pub(crate) fn reoffer(&mut self, offer: &str) -> (String, String) {
         let Talking {
@@ -76,28 +84,45 @@ impl Talking {
         anna.send(rig, &reinvite);
         anna.expect(rig, "SIP/2.0 100");
         let invite = bert.expect(rig, "INVITE");
-        let his = answer(&body(&invite), "198.51.100.8", 5000, true);
-        bert.respond(rig, &invite, "200 OK", "", &his);
+        bert.accept(rig, &invite, true);
         bert.expect(rig, "ACK");
         let ok = anna.expect(rig, "SIP/2.0 200");
-        let ack = anna.in_dialog(hers, "ACK", "", "");
-        anna.send(rig, &ack);
+        anna.confirm(rig, hers, "");
         (body(&invite), body(&ok))
     }
 
     pub(crate) fn sides(&self) -> (Remote, Remote) {
-        let remotes = self.rig.remotes();
-        let [(_, caller), (_, callee)] = &remotes[..] else {
-            panic!("{remotes:?}")
-        };
-        (caller.clone(), callee.clone())
+        self.rig.sides()
+    }
+
+    pub(crate) fn hang_up(&mut self) {
+        self.anna.hang_up(&mut self.rig, &mut self.hers);
     }
 
     pub(crate) fn media(&mut self, event: media::Event) {
         self.rig.input(Input::Media(event));
     }
+}
 
-    pub(crate) fn words(&self) -> String {
-        format!("{:?}", self.rig.records.last().unwrap().1)
+/// Keys of both sides, made of two numbers from this one on.
+pub(crate) fn keys(suite: CryptoSuite, first: u8) -> SrtpKeys {
+    let key = |byte| SrtpKey {
+        suite,
+        key_and_salt: vec![byte; suite.key_and_salt_bytes()].into(),
+        identifier: Box::default(),
+        lifetime_packets: None,
+    };
+    SrtpKeys {
+        ours: key(first),
+        theirs: key(first + 1),
+    }
+}
+
+/// Where a stream has come to that has gone round.
+pub(crate) fn position(ssrc: u32) -> StreamPosition {
+    StreamPosition {
+        ssrc,
+        index: 0x3_0001,
+        shift: 2,
     }
 }
