@@ -16,6 +16,9 @@ use crate::wait::{SOON, until, until_true};
 /// The environment variable that names another program than the one beside the tests.
 const PROGRAM_VARIABLE: &str = "FERNAMT_BIN";
 
+/// How long people talk in a test that wants nothing else: see [`Exchange::let_talk`].
+pub const TALK_SECONDS: f64 = 3.0;
+
 /// SIP takes this port and, at offsets up to this number, those of TLS and WebSocket.
 const SIP_PORTS: u16 = 5;
 
@@ -408,6 +411,20 @@ impl<'lab> Exchange<'lab> {
     pub fn wait_calls(&self, count: u64, deadline: Duration) {
         until_true(&format!("{count} calls in progress"), deadline, || {
             self.status("calls") == count
+        });
+    }
+
+    /// Lets the only call go on for so many seconds from now on, or from when it is answered, as the
+    /// exchange measures them.
+    ///
+    /// # Panics
+    /// When nobody answers, or the call ends before.
+    #[track_caller]
+    pub fn let_talk(&self, seconds: f64) {
+        let duration = || self.ask_json(&["calls"])[0]["duration"].as_f64();
+        let begin = until("the call to begin", SOON, duration);
+        until_true("the talk to have its length", SOON, || {
+            duration().is_some_and(|now| now >= begin + seconds)
         });
     }
 

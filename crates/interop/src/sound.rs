@@ -17,6 +17,10 @@ const PIECES_A_SECOND: f64 = 10.0;
 /// and where the network had a hiccup.
 const FOREIGN_SHARE: f64 = 0.1;
 
+/// What must be heard of a tone in a test that wants nothing else, in seconds; of a talk of
+/// [`TALK_SECONDS`](crate::exchange::TALK_SECONDS) the rest is its begin and its end.
+pub const HEARD_SECONDS: f64 = 2.0;
+
 /// How loud tones are played.
 const TONE_DBFS: f32 = -10.0;
 

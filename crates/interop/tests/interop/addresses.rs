@@ -185,11 +185,7 @@ fn two_baresips_with_direct_media_hear_each_other() {
         0,
         "media passes the exchange"
     );
-    until_true("two seconds of talk", SOON, || {
-        exchange.ask_json(&["calls"])[0]["duration"]
-            .as_f64()
-            .is_some_and(|seconds| seconds >= 2.0)
-    });
+    exchange.let_talk(2.0);
     calling.hang_up();
     answering.wait_event("CALL_CLOSED");
     calling.quit_and(|heard| heard.assert_tone(440, 1.0));

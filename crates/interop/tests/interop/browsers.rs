@@ -4,9 +4,7 @@ use fernamt_interop::baresip::{BARESIP, Baresip};
 use fernamt_interop::browser::{Browser, Page, lab_with};
 use fernamt_interop::exchange::Exchange;
 use fernamt_interop::records::Record;
-
-/// What must be heard of the other side, in seconds.
-const HEARD_SECONDS: f64 = 2.0;
+use fernamt_interop::sound::HEARD_SECONDS;
 
 /// The browser heard the other side, encrypted and as G.711.
 #[track_caller]

@@ -1,18 +1,13 @@
 //! Calls between phones: what each hears, and what the record says.
 
 use fernamt_interop::baresip::{BARESIP, Baresip};
-use fernamt_interop::exchange::Exchange;
+use fernamt_interop::exchange::{Exchange, TALK_SECONDS};
 use fernamt_interop::lab::Lab;
 use fernamt_interop::linphone::{LINPHONE, Linphone};
 use fernamt_interop::phone::Phone;
 use fernamt_interop::records::Record;
+use fernamt_interop::sound::HEARD_SECONDS;
 use fernamt_interop::wait::{SOON, until_true};
-
-/// How long people talk in these tests, at least, in seconds.
-const TALK_SECONDS: f64 = 3.0;
-
-/// What must be heard of it: the rest is the begin and the end.
-const HEARD_SECONDS: f64 = 2.0;
 
 /// What the record of an answered call must say, whoever hung up.
 #[track_caller]
@@ -31,16 +26,6 @@ fn assert_answered(record: &Record, caller: &str, callee: &str, released_by: &st
     assert!(!one.is_empty() && !other.is_empty() && one != other);
 }
 
-/// Lets the talk go on for its time, as the exchange measures it.
-fn talk(exchange: &Exchange<'_>) {
-    until_true("the talk to have its length", SOON, || {
-        let calls = exchange.ask_json(&["calls"]);
-        calls[0]["duration"]
-            .as_f64()
-            .is_some_and(|seconds| seconds >= TALK_SECONDS)
-    });
-}
-
 /// Two baresips talk; the one that is told to hang up does.
 fn baresip_to_baresip(caller_hangs_up: bool) {
     let Some(lab) = Lab::with(&[BARESIP]) else {
@@ -53,7 +38,7 @@ fn baresip_to_baresip(caller_hangs_up: bool) {
     calling.dial("bert");
     let established = calling.wait_event("CALL_ESTABLISHED");
     answering.wait_event("CALL_ESTABLISHED");
-    talk(&exchange);
+    exchange.let_talk(TALK_SECONDS);
     let hanging_up = if caller_hangs_up {
         &mut calling
     } else {
@@ -101,7 +86,7 @@ fn a_baresip_and_a_linphone_hear_each_other() {
     let mut baresip = Baresip::start(&lab, &anna, exchange.sip(), 700);
     baresip.dial("lina");
     baresip.wait_event("CALL_ESTABLISHED");
-    talk(&exchange);
+    exchange.let_talk(TALK_SECONDS);
     linphone.hang_up();
     baresip.wait_event("CALL_CLOSED");
     let record = &exchange.wait_records(1)[0];
@@ -122,7 +107,7 @@ fn a_linphone_calls_a_baresip_and_both_hear_each_other() {
     let mut linphone = Linphone::start(&lab, &lina, exchange.sip(), 700);
     linphone.call("bert");
     baresip.wait_event("CALL_ESTABLISHED");
-    talk(&exchange);
+    exchange.let_talk(TALK_SECONDS);
     linphone.hang_up();
     baresip.wait_event("CALL_CLOSED");
     let record = &exchange.wait_records(1)[0];

@@ -11,14 +11,12 @@ use fernamt_interop::browser::{Browser, lab_with};
 use fernamt_interop::exchange::Exchange;
 use fernamt_interop::lab::Lab;
 use fernamt_interop::sipp::{self, SIPP, Sipp};
+use fernamt_interop::sound::HEARD_SECONDS;
 
 use crate::load::{LOAD_TIME, own_line, register};
 
 /// The talk: long enough to be heard on a busy machine.
 const TALK: Duration = Duration::from_secs(8);
-
-/// What must be heard, in seconds.
-const HEARD_SECONDS: f64 = 2.0;
 
 /// The media of a phone that says what it hears, from a source of its own.
 struct Parrot {

@@ -2,14 +2,11 @@
 
 use fernamt_interop::baresip::{self, BARESIP, Baresip};
 use fernamt_interop::browser::{Browser, lab_with};
-use fernamt_interop::exchange::{Account, Exchange, Setup};
+use fernamt_interop::exchange::{Account, Exchange, Setup, TALK_SECONDS};
 use fernamt_interop::lab::{Lab, skip};
 use fernamt_interop::network::{EXCHANGE, INSIDE, Nat, OUTSIDE, ROUTER, prefix};
-use fernamt_interop::wait::{SOON, until, until_true};
-
-/// How long people talk in these tests, at least, and what must be heard of it, in seconds.
-const TALK_SECONDS: f64 = 3.0;
-const HEARD_SECONDS: f64 = 2.0;
+use fernamt_interop::sound::HEARD_SECONDS;
+use fernamt_interop::wait::{SOON, until_true};
 
 /// The tone of the phone behind the router, and of the one outside.
 const INSIDE_HZ: u16 = 700;
@@ -133,15 +130,6 @@ fn phone_outside(
     Baresip::start_as(lab, &way.apply(setup))
 }
 
-/// Lets the talk go on for its time, as the exchange measures it.
-fn talk(exchange: &Exchange<'_>) {
-    let duration = || exchange.ask_json(&["calls"])[0]["duration"].as_f64();
-    let begin = until("the call to begin", SOON, duration);
-    until_true("the talk to have its length", SOON, || {
-        duration().is_some_and(|seconds| seconds >= begin + TALK_SECONDS)
-    });
-}
-
 /// A call between a phone behind the router and one outside.
 fn call_through_nat(inside_calls: bool, way_inside: Way, way_outside: Way) {
     let Some(lab) = Lab::with(&[BARESIP]) else {
@@ -173,7 +161,7 @@ fn call_through_nat(inside_calls: bool, way_inside: Way, way_outside: Way) {
             });
         }
     }
-    talk(&exchange);
+    exchange.let_talk(TALK_SECONDS);
     inside.hang_up();
     outside.wait_event("CALL_CLOSED");
     let record = &exchange.wait_records(1)[0];
@@ -247,7 +235,7 @@ fn a_baresip_with_ice_behind_nat_hears_its_echo() {
     until_true("connectivity checks to succeed", SOON, || {
         phone.said().contains(ICE_IS_DONE)
     });
-    talk(&exchange);
+    exchange.let_talk(TALK_SECONDS);
     phone.hang_up();
     exchange.wait_records(1);
     phone.quit_and(|heard| heard.assert_tone(INSIDE_HZ, HEARD_SECONDS));

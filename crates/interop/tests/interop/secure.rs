@@ -4,15 +4,11 @@
 use fernamt_interop::baresip::{self, BARESIP, Baresip};
 use fernamt_interop::browser::{Browser, lab_with};
 use fernamt_interop::capture::{Capture, Listener, TCPDUMP};
-use fernamt_interop::exchange::{Account, Exchange};
+use fernamt_interop::exchange::{Account, Exchange, TALK_SECONDS};
 use fernamt_interop::lab::Lab;
 use fernamt_interop::linphone::{self, LINPHONE, Linphone};
 use fernamt_interop::records::Protection;
-use fernamt_interop::wait::{SOON, until, until_true};
-
-/// How long people talk in these tests, at least, and what must be heard of it, in seconds.
-const TALK_SECONDS: f64 = 3.0;
-const HEARD_SECONDS: f64 = 2.0;
+use fernamt_interop::sound::HEARD_SECONDS;
 
 /// The tone of the phone that encrypts, and of the one that does not.
 const SECRET_HZ: u16 = 700;
@@ -99,15 +95,6 @@ impl Way {
     }
 }
 
-/// Lets the talk go on for its time, as the exchange measures it.
-fn talk(exchange: &Exchange<'_>) {
-    let duration = || exchange.ask_json(&["calls"])[0]["duration"].as_f64();
-    let begin = until("the call to begin", SOON, duration);
-    until_true("the talk to have its length", SOON, || {
-        duration().is_some_and(|seconds| seconds >= begin + TALK_SECONDS)
-    });
-}
-
 /// A phone that encrypts and one that does not talk through the exchange.
 fn call_with(way: &Way, encrypting_calls: bool) {
     let Some(lab) = Lab::with(&[BARESIP]) else {
@@ -125,7 +112,7 @@ fn call_with(way: &Way, encrypting_calls: bool) {
     };
     calling.dial(whom);
     encrypting.wait_event(ENCRYPTED);
-    talk(&exchange);
+    exchange.let_talk(TALK_SECONDS);
     encrypting.hang_up();
     plain.wait_event("CALL_CLOSED");
     let record = &exchange.wait_records(1)[0];
@@ -155,7 +142,7 @@ fn echo_with(way: &Way) {
     let mut phone = way.phone(&lab, &exchange, &sara);
     phone.dial("*43");
     phone.wait_event(ENCRYPTED);
-    talk(&exchange);
+    exchange.let_talk(TALK_SECONDS);
     phone.hang_up();
     exchange.wait_records(1);
     way.assert_used_by(&phone);
@@ -236,7 +223,7 @@ fn a_baresip_with_dtls_that_answers_says_hello_once() {
     let mut plain = Baresip::start(&lab, &paul, exchange.sip(), PLAIN_HZ);
     plain.dial("sara");
     answering.wait_event(ENCRYPTED);
-    talk(&exchange);
+    exchange.let_talk(TALK_SECONDS);
     answering.hang_up();
     plain.wait_event("CALL_CLOSED");
     exchange.wait_records(1);
@@ -261,7 +248,7 @@ fn a_baresip_with_sdes_and_one_with_dtls_hear_each_other() {
     calling.dial("dora");
     calling.wait_event(ENCRYPTED);
     answering.wait_event(ENCRYPTED);
-    talk(&exchange);
+    exchange.let_talk(TALK_SECONDS);
     answering.hang_up();
     calling.wait_event("CALL_CLOSED");
     let record = &exchange.wait_records(1)[0];
@@ -296,7 +283,7 @@ fn talk_of_browser_and_baresip(lab: &Lab, exchange: &Exchange<'_>, browser_calls
     page.wait_for("confirmed");
     baresip.wait_event(ENCRYPTED);
     page.wait_for_tone(SECRET_HZ, HEARD_SECONDS);
-    talk(exchange);
+    exchange.let_talk(TALK_SECONDS);
     page.heard().assert_tone(SECRET_HZ, HEARD_SECONDS);
     let figures = page.figures();
     assert_eq!(figures["dtls"], "connected", "{figures}");
@@ -346,7 +333,7 @@ fn linphone_with_srtp(linphone_calls: bool) {
         baresip.dial("lina");
     }
     baresip.wait_event("CALL_ESTABLISHED");
-    talk(&exchange);
+    exchange.let_talk(TALK_SECONDS);
     linphone.hang_up();
     baresip.wait_event("CALL_CLOSED");
     exchange.wait_records(1);
@@ -384,7 +371,7 @@ fn overheard(ways: Option<[&Way; 2]>) -> Option<Capture> {
         calling.wait_event(ENCRYPTED);
         answering.wait_event(ENCRYPTED);
     }
-    talk(&exchange);
+    exchange.let_talk(TALK_SECONDS);
     answering.hang_up();
     calling.wait_event("CALL_CLOSED");
     exchange.wait_records(1);

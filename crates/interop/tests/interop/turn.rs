@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use fernamt_interop::baresip::{self, BARESIP, Baresip};
-use fernamt_interop::exchange::{Exchange, Setup};
+use fernamt_interop::exchange::{Exchange, Setup, TALK_SECONDS};
 use fernamt_interop::lab::{Lab, skip};
 use fernamt_interop::network::{EXCHANGE, INSIDE, INSIDE_OTHER, TwoNats, prefix};
 use fernamt_interop::process::{Ended, Process, run};
@@ -253,11 +253,7 @@ fn call_through_two_nats(way: Option<&'static str>) {
     let mut bert = phone("bert", 440, INSIDE_OTHER, &nats.phones[1]);
     anna.dial("bert");
     anna.wait_event("CALL_ESTABLISHED");
-    until_true("three seconds of talk", SOON, || {
-        exchange.ask_json(&["calls"])[0]["duration"]
-            .as_f64()
-            .is_some_and(|seconds| seconds >= 3.0)
-    });
+    exchange.let_talk(TALK_SECONDS);
     let relayed = || exchange.status("turn_packets_to_clients");
     if with_relay {
         // With ICE the voice begins when all shorter ways have failed.
