@@ -13,22 +13,16 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use common::secure::Cipher;
-use common::{Exchange, PCMA, Party, address, assert_speaking};
+use common::{A, B, Exchange, NAT, PCMA, Party, STRANGER, address, assert_speaking};
 use fernamt_exchange::media::{Event, Format, Remote};
 use fernamt_media::PlaneConfig;
 use fernamt_rtp::srtp::MAX_SENT_SOURCES;
 use fernamt_sdp::CryptoSuite::AesCm128HmacSha1_80;
 
-const A: u8 = 10;
-const B: u8 = 20;
-const NAT: u8 = 40;
-const STRANGER: u8 = 66;
-
 #[test]
 fn sequence_numbers_and_timestamps_may_jump() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let (mut a, b, at_a, at_b) = exchange.call();
     let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
     for is_protected in [false, true] {
         if is_protected {
@@ -71,16 +65,14 @@ fn sequence_numbers_and_timestamps_may_jump() {
 #[test]
 fn sources_may_change_and_be_the_same_on_both_sides() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, _) = exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, at_a, _) = exchange.call();
     for ssrc in [0, 1, u32::MAX, b.ssrc] {
         a.ssrc = ssrc;
         assert_speaking(&mut a, &mut b);
     }
     b.ssrc = a.ssrc;
     assert_speaking(&mut a, &mut b);
-    let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
-    exchange.set_remote(at_a, cipher.remote(&a));
+    let mut cipher = exchange.protect(at_a, &a, AesCm128HmacSha1_80, 1);
     for ssrc in [7, b.ssrc, 8, 7] {
         a.ssrc = ssrc;
         let said = cipher.speak(&mut a);
@@ -99,10 +91,8 @@ fn srtp_sources_used_up() {
         packets_per_second: 100_000,
         ..config
     });
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
-    let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
-    exchange.set_remote(at_b, cipher.remote(&b));
+    let (mut a, b, at_a, at_b) = exchange.call();
+    let mut cipher = exchange.protect(at_b, &b, AesCm128HmacSha1_80, 1);
     let own = a.ssrc;
     let mut heard = 0;
     for forged in 1_000..3_000_u32 {
@@ -135,12 +125,9 @@ fn a_party_may_change_its_source_as_often_as_it_likes_when_it_can_prove_itself()
         tick: Duration::from_millis(10),
         ..config
     });
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
-    let mut of_a = Cipher::new(AesCm128HmacSha1_80, 1);
-    let mut of_b = Cipher::new(AesCm128HmacSha1_80, 5);
-    exchange.set_remote(at_a, of_a.remote(&a));
-    exchange.set_remote(at_b, of_b.remote(&b));
+    let (mut a, b, at_a, at_b) = exchange.call();
+    let mut of_a = exchange.protect(at_a, &a, AesCm128HmacSha1_80, 1);
+    let mut of_b = exchange.protect(at_b, &b, AesCm128HmacSha1_80, 5);
     for ssrc in 1..=3 * MAX_SENT_SOURCES as u32 {
         a.ssrc = ssrc;
         for _ in 0..2 {
@@ -222,8 +209,7 @@ fn a_protected_ipv6_party_and_a_plain_ipv4_party_hear_each_other() {
     let (mut a, mut b) = (Party::at(six), Party::new(B));
     let (at_a, rtp) = exchange.open_at(six, None).unwrap();
     a.relay = Some(rtp);
-    let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
-    exchange.set_remote(at_a, cipher.remote(&a));
+    let mut cipher = exchange.protect(at_a, &a, AesCm128HmacSha1_80, 1);
     let at_b = exchange.face(&mut b);
     exchange.bridge(at_a, at_b);
     let said = cipher.speak(&mut a);
@@ -300,8 +286,7 @@ fn a_fax_behind_a_nat_is_found_after_three_datagrams() {
 #[test]
 fn stun_and_handshakes_that_nobody_has_negotiated_are_dropped() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, _) = exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, at_a, _) = exchange.call();
     let mut binding = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
     binding.extend([7; 12]);
     a.send(&binding);

@@ -105,8 +105,7 @@ fn a_relayed_packet_takes_nothing_from_the_heap() {
     });
     let mut of_a = Cipher::new(AesCm128HmacSha1_80, 1);
     let mut of_b = Cipher::new(AeadAes128Gcm, 5);
-    let (mut a, mut b) = (Party::new(10), Party::new(20));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, at_a, at_b) = exchange.call();
     let feedback = FeedbackSet::EVERY;
     exchange.set_remote(
         at_b,
@@ -170,8 +169,7 @@ fn reports_take_nothing_from_the_heap() {
     let exchange = exchange();
     for (is_protected, is_multiplexed) in [(false, false), (true, false), (true, true)] {
         let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
-        let (mut a, mut b) = (Party::new(10), Party::new(20));
-        let (_, at_b) = exchange.connect(&mut a, &mut b);
+        let (a, b, _, at_b) = exchange.call();
         if is_protected {
             let mut remote = cipher.remote(&b);
             if is_multiplexed {
@@ -204,8 +202,7 @@ fn reports_take_nothing_from_the_heap() {
 #[test]
 fn translated_packets_take_nothing_from_the_heap() {
     let exchange = exchange();
-    let (mut a, mut b) = (Party::new(10), Party::new(20));
-    let (at_a, _) = exchange.connect(&mut a, &mut b);
+    let (mut a, b, at_a, _) = exchange.call();
     let translation = |from, to, event_clocks| Translation {
         from,
         to,

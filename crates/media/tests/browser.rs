@@ -12,17 +12,13 @@ mod common;
 use std::time::Duration;
 
 use common::browser::{Browser, certificate, credentials};
-use common::{Exchange, PCMA, Party, TELEPHONE_EVENT, address};
+use common::{A, B, Exchange, PCMA, Party, STRANGER, TELEPHONE_EVENT, address};
 use fernamt_exchange::media::{
     Command, DtlsRole, EndpointId, Event, IceCandidateKind, IceOffer, Offer, Protection,
     ProtectionFailure, Remote, SrtpKeys, Translation,
 };
 use fernamt_media::{Certificate, PlaneConfig};
 use fernamt_sdp::{Feedback, FeedbackSet};
-
-const A: u8 = 10;
-const B: u8 = 20;
-const STRANGER: u8 = 66;
 
 fn exchange() -> (Exchange, Certificate) {
     let certificate = certificate();
@@ -490,8 +486,7 @@ fn sources_that_collide_on_shared_ports_are_told_apart_by_their_tags() {
 #[test]
 fn numbers_and_feedback_are_translated_for_the_other_side() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let (mut a, b, at_a, at_b) = exchange.call();
     exchange.set_remote(
         at_a,
         Remote {

@@ -11,14 +11,9 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Exchange, Party, address, assert_speaking};
+use common::{A, B, Exchange, NAT, Party, STRANGER, address, assert_speaking};
 use fernamt_exchange::media::{Event, Remote};
 use fernamt_media::PlaneConfig;
-
-const A: u8 = 10;
-const B: u8 = 20;
-const NAT: u8 = 40;
-const STRANGER: u8 = 66;
 
 /// A description that names an address behind a NAT, with the NAT seen by signalling.
 fn behind_nat(party: &Party) -> Remote {
@@ -204,8 +199,7 @@ fn a_phone_whose_nat_gives_it_a_new_port_is_found_again() {
 #[test]
 fn a_settled_party_that_moves_is_followed_at_once() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, _) = exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, at_a, _) = exchange.call();
     assert_speaking(&mut a, &mut b);
     a.settle(&b);
     let mut moved = Party::new(30);
@@ -223,8 +217,7 @@ fn the_ports_of_a_settled_call_are_open_to_the_next() {
         quarantine: Duration::ZERO,
         ..config
     });
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, at_a, at_b) = exchange.call();
     assert_speaking(&mut a, &mut b);
     a.settle(&b);
     exchange.close(at_a);
@@ -239,8 +232,7 @@ fn the_ports_of_a_settled_call_are_open_to_the_next() {
 #[test]
 fn a_party_that_moves_is_followed_at_once() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, _) = exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, at_a, _) = exchange.call();
     assert_speaking(&mut a, &mut b);
     let mut moved = Party::new(30);
     moved.relay = a.relay;
@@ -259,8 +251,7 @@ fn a_party_that_moves_is_followed_at_once() {
 #[test]
 fn the_latch_is_reported_once() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, at_a, at_b) = exchange.call();
     for _ in 0..10 {
         assert_speaking(&mut a, &mut b);
     }

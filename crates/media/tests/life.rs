@@ -13,12 +13,9 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Exchange, Party, assert_speaking, fresh_local};
+use common::{A, B, Exchange, Party, assert_speaking, fresh_local};
 use fernamt_exchange::media::{Command, EndpointId, Event, Refusal, Remote, Statistics};
 use fernamt_media::{Plane, PlaneConfig, StartError};
-
-const A: u8 = 10;
-const B: u8 = 20;
 
 /// The call ends for the bill but not for the voice (BYE-delay fraud, 2018): both phones go on
 /// sending at full speed, and from the moment of closing not one packet passes.
@@ -28,8 +25,7 @@ fn bye_delay() {
         threads: 2,
         ..config
     });
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, at_a, at_b) = exchange.call();
     assert_speaking(&mut a, &mut b);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -249,8 +245,7 @@ fn pairs_are_prepared_for_the_first_calls() {
 fn a_call_goes_on_at_the_same_ports_after_a_restart() {
     let local = fresh_local();
     let exchange = Exchange::on(local, |config| config);
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, ..) = exchange.call();
     assert_speaking(&mut a, &mut b);
     drop(exchange);
 
@@ -337,8 +332,7 @@ fn orders_on_endpoints_that_are_not_open_do_nothing() {
 #[test]
 fn a_party_that_falls_silent_is_reported_once_until_it_is_heard_again() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, _) = exchange.connect(&mut a, &mut b);
+    let (mut a, _b, at_a, _) = exchange.call();
     let silence = Some(Duration::from_millis(150));
     exchange.set_remote(
         at_a,

@@ -11,15 +11,12 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Exchange, PCMA, PCMU, Party, assert_speaking};
+use common::{A, B, Exchange, PCMA, PCMU, Party, assert_speaking};
 use fernamt_codec::g711::Law;
 use fernamt_exchange::media::{Announcement, Codec, Command, EndpointId, Event, Remote};
 use fernamt_media::PlaneConfig;
 use fernamt_media::announcement::{FRAME_SAMPLES, Language, file};
 use fernamt_rtp::Packet;
-
-const A: u8 = 10;
-const B: u8 = 20;
 
 fn play(exchange: &Exchange, endpoint: EndpointId, codec: Codec, payload_type: u8) {
     let announcement = Announcement::NumberNotKnown;
@@ -160,8 +157,7 @@ fn a_bridge_ends_what_is_played_and_nobody_is_told_that_it_was_played_to_its_end
 #[test]
 fn the_other_party_is_not_heard_while_something_is_played() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, at_a, at_b) = exchange.call();
     assert_speaking(&mut a, &mut b);
     play(&exchange, at_a, Codec::Pcma, PCMA);
     b.speak();

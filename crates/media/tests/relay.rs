@@ -12,19 +12,15 @@ mod common;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use common::{Exchange, PCMA, PCMU, Party, TELEPHONE_EVENT, assert_speaking};
+use common::{A, B, Exchange, PCMA, PCMU, Party, TELEPHONE_EVENT, assert_speaking};
 use fernamt_exchange::media::{Announcement, Codec, Command, Event, Remote};
 use fernamt_media::announcement::{self, Language};
 use fernamt_media::{MAX_DATAGRAM_BYTES, PlaneConfig};
 
-const A: u8 = 10;
-const B: u8 = 20;
-
 #[test]
 fn rtp_goes_both_ways_untouched() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, at_a, at_b) = exchange.call();
     for _ in 0..50 {
         assert_speaking(&mut a, &mut b);
     }
@@ -51,8 +47,7 @@ fn a_burst_arrives_whole_and_in_order() {
         threads: 2,
         ..config
     });
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    exchange.connect(&mut a, &mut b);
+    let (mut a, b, ..) = exchange.call();
     let said: Vec<Vec<u8>> = (0..100).map(|_| a.speak()).collect();
     let heard: Vec<Vec<u8>> = (0..100).map(|_| b.hear()).collect();
     assert_eq!(heard, said);
@@ -61,8 +56,7 @@ fn a_burst_arrives_whole_and_in_order() {
 #[test]
 fn rtcp_goes_both_ways_on_its_own_port() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    exchange.connect(&mut a, &mut b);
+    let (a, b, ..) = exchange.call();
     a.send_rtcp(&a.report());
     assert_eq!(b.hear_rtcp(), a.report());
     b.send_rtcp(&b.report());
@@ -72,8 +66,7 @@ fn rtcp_goes_both_ways_on_its_own_port() {
 #[test]
 fn multiplexed_rtcp_is_told_from_rtp_on_either_side() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, _) = exchange.connect(&mut a, &mut b);
+    let (mut a, b, at_a, _) = exchange.call();
     exchange.set_remote(
         at_a,
         Remote {
@@ -91,8 +84,7 @@ fn multiplexed_rtcp_is_told_from_rtp_on_either_side() {
 #[test]
 fn a_party_without_rtcp_gets_none() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, at_a, at_b) = exchange.call();
     exchange.set_remote(
         at_a,
         Remote {
@@ -131,8 +123,7 @@ fn ipv4_and_ipv6_parties_hear_each_other() {
 #[test]
 fn a_remote_of_the_other_family_gets_nothing_and_harms_nothing() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, at_a, at_b) = exchange.call();
     let elsewhere = "[::1]:4000".parse().unwrap();
     exchange.set_remote(
         at_b,
@@ -150,8 +141,7 @@ fn a_remote_of_the_other_family_gets_nothing_and_harms_nothing() {
 #[test]
 fn a_party_that_does_not_receive_gets_nothing_and_one_that_does_not_send_is_not_heard() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, at_a, at_b) = exchange.call();
     assert_speaking(&mut a, &mut b);
     // B holds: it sends music and does not listen.
     exchange.set_remote(
@@ -184,8 +174,7 @@ fn a_party_that_does_not_receive_gets_nothing_and_one_that_does_not_send_is_not_
 #[test]
 fn payload_types_that_were_not_negotiated_on_both_sides_do_not_pass() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, at_a, at_b) = exchange.call();
     exchange.set_remote(
         at_b,
         Remote {
@@ -209,8 +198,7 @@ fn payload_types_that_were_not_negotiated_on_both_sides_do_not_pass() {
 #[test]
 fn empty_and_oversized_packets_are_dropped_and_the_call_goes_on() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, _) = exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, at_a, _) = exchange.call();
     assert_speaking(&mut a, &mut b);
     for length in [0, 1, 11, MAX_DATAGRAM_BYTES + 1, 65_507] {
         let mut packet = a.packet(PCMA);

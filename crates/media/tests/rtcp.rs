@@ -17,9 +17,6 @@ use fernamt_media::MAX_DATAGRAM_BYTES;
 use fernamt_sdp::CryptoSuite::{AeadAes256Gcm, AesCm128HmacSha1_80};
 use fernamt_sdp::{Feedback, FeedbackSet};
 
-const A: u8 = 10;
-const B: u8 = 20;
-
 fn packet(packet_type: u8, count: u8, body: &[u8]) -> Vec<u8> {
     let words = (body.len() / 4) as u16;
     [&[0x80 | count, packet_type][..], &words.to_be_bytes(), body].concat()
@@ -45,8 +42,7 @@ fn extended_report(party: &Party) -> Vec<u8> {
 /// Two phones; what the second takes of RTCP is said.
 fn call(feedback: FeedbackSet, reduced_size: bool) -> (Exchange, Party, Party, EndpointId) {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let (a, b, at_a, at_b) = exchange.call();
     exchange.set_remote(
         at_b,
         Remote {
@@ -121,8 +117,7 @@ fn rtcp_that_lies_about_its_lengths_reaches_nobody() {
 #[test]
 fn rtcp_that_lies_is_authentic_for_nothing() {
     let (exchange, mut a, mut b, at_a) = call(FeedbackSet::EVERY, true);
-    let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
-    exchange.set_remote(at_a, cipher.remote(&a));
+    let mut cipher = exchange.protect(at_a, &a, AesCm128HmacSha1_80, 1);
     let broken = packet(206, 1, &a.ssrc.to_be_bytes());
     a.send_rtcp(&cipher.seal_rtcp(&broken));
     a.send_rtcp(&cipher.seal_rtcp(&a.report()));
@@ -208,13 +203,9 @@ fn what_has_no_room_for_a_report_before_it_is_not_sent() {
 fn a_report_is_put_before_feedback_of_a_protected_party_and_protected_again() {
     let named = FeedbackSet::NONE.with(Feedback::PictureLoss);
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
-    let (mut of_a, mut of_b) = (
-        Cipher::new(AesCm128HmacSha1_80, 1),
-        Cipher::new(AeadAes256Gcm, 5),
-    );
-    exchange.set_remote(at_a, of_a.remote(&a));
+    let (a, b, at_a, at_b) = exchange.call();
+    let mut of_a = exchange.protect(at_a, &a, AesCm128HmacSha1_80, 1);
+    let mut of_b = Cipher::new(AeadAes256Gcm, 5);
     let remote = Remote {
         feedback: named,
         ..of_b.remote(&b)
@@ -237,8 +228,7 @@ fn extended_reports_pass_in_clear_and_protected() {
     b.send_rtcp(&[b.report(), extended_report(&b)].concat());
     assert_eq!(a.hear_rtcp(), [b.report(), extended_report(&b)].concat());
     for suite in [AesCm128HmacSha1_80, AeadAes256Gcm] {
-        let mut cipher = Cipher::new(suite, 1);
-        exchange.set_remote(at_a, cipher.remote(&a));
+        let mut cipher = exchange.protect(at_a, &a, suite, 1);
         a.send_rtcp(&cipher.seal_rtcp(&compound));
         assert_eq!(b.hear_rtcp(), compound);
         let answer = [b.report(), extended_report(&b)].concat();

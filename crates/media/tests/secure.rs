@@ -12,13 +12,9 @@ mod common;
 use std::time::Duration;
 
 use common::secure::Cipher;
-use common::{Exchange, PCMA, Party, address};
+use common::{A, B, Exchange, PCMA, Party, STRANGER, address};
 use fernamt_exchange::media::{Announcement, Codec, Command, Event};
 use fernamt_sdp::CryptoSuite::{self, AeadAes256Gcm, AesCm128HmacSha1_80};
-
-const A: u8 = 10;
-const B: u8 = 20;
-const STRANGER: u8 = 66;
 
 const SUITES: [CryptoSuite; 6] = [
     CryptoSuite::AesCm128HmacSha1_80,
@@ -33,10 +29,8 @@ const SUITES: [CryptoSuite; 6] = [
 fn a_protected_and_a_plain_party_hear_each_other() {
     let exchange = Exchange::start();
     for suite in SUITES {
-        let (mut a, mut b) = (Party::new(A), Party::new(B));
-        let (at_a, at_b) = exchange.connect(&mut a, &mut b);
-        let mut cipher = Cipher::new(suite, 1);
-        exchange.set_remote(at_a, cipher.remote(&a));
+        let (mut a, mut b, at_a, at_b) = exchange.call();
+        let mut cipher = exchange.protect(at_a, &a, suite, 1);
         for _ in 0..20 {
             let said = cipher.speak(&mut a);
             assert_eq!(b.hear(), said, "{suite:?}");
@@ -55,14 +49,9 @@ fn a_protected_and_a_plain_party_hear_each_other() {
 #[test]
 fn two_protected_parties_hear_each_other_each_with_its_own_keys() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
-    let (mut of_a, mut of_b) = (
-        Cipher::new(AesCm128HmacSha1_80, 1),
-        Cipher::new(AeadAes256Gcm, 5),
-    );
-    exchange.set_remote(at_a, of_a.remote(&a));
-    exchange.set_remote(at_b, of_b.remote(&b));
+    let (mut a, mut b, at_a, at_b) = exchange.call();
+    let mut of_a = exchange.protect(at_a, &a, AesCm128HmacSha1_80, 1);
+    let mut of_b = exchange.protect(at_b, &b, AeadAes256Gcm, 5);
     for _ in 0..20 {
         let said = of_a.speak(&mut a);
         assert_eq!(of_b.hear(&b), said);
@@ -82,8 +71,7 @@ fn rtp_bleed_protected() {
     let exchange = Exchange::start_with_open_ports();
     let (mut a, mut b, mut stranger) = (Party::new(A), Party::new(B), Party::new(STRANGER));
     let (at_a, _) = exchange.connect(&mut a, &mut b);
-    let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
-    exchange.set_remote(at_a, cipher.remote(&a));
+    let mut cipher = exchange.protect(at_a, &a, AesCm128HmacSha1_80, 1);
     stranger.relay = a.relay;
     let mut guess = Cipher::new(AesCm128HmacSha1_80, 77);
     for _ in 0..50 {
@@ -104,8 +92,7 @@ fn rtp_inject_protected() {
     let exchange = Exchange::start_with_open_ports();
     let (mut a, mut b, mut intruder) = (Party::new(A), Party::new(B), Party::new(STRANGER));
     let (at_a, _) = exchange.connect(&mut a, &mut b);
-    let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
-    exchange.set_remote(at_a, cipher.remote(&a));
+    let mut cipher = exchange.protect(at_a, &a, AesCm128HmacSha1_80, 1);
     intruder.relay = a.relay;
     let packet = a.packet(PCMA);
     let sealed = cipher.seal(&packet);
@@ -126,8 +113,7 @@ fn rtp_inject_protected() {
 #[test]
 fn a_party_behind_an_unknown_nat_is_followed_by_its_authentic_packets() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
+    let (mut a, mut b, at_a, at_b) = exchange.call();
     let mut cipher = Cipher::new(AeadAes256Gcm, 1);
     let private = (address(99), 4_000).into();
     let remote = fernamt_exchange::media::Remote {
@@ -152,10 +138,8 @@ fn a_party_behind_an_unknown_nat_is_followed_by_its_authentic_packets() {
 #[test]
 fn rtcp_bye_plaintext() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
-    let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
-    exchange.set_remote(at_a, cipher.remote(&a));
+    let (mut a, mut b, at_a, at_b) = exchange.call();
+    let mut cipher = exchange.protect(at_a, &a, AesCm128HmacSha1_80, 1);
     // What the plain party sends, all of it.
     let goodbye = [&b.report()[..], &[0x81, 203, 0, 1, 0, 0, 0, 7]].concat();
     b.send_rtcp(&goodbye);
@@ -181,8 +165,7 @@ fn echo_and_announcements_are_protected_too() {
     let exchange = Exchange::start();
     let mut a = Party::new(A);
     let endpoint = exchange.face(&mut a);
-    let mut cipher = Cipher::new(AeadAes256Gcm, 1);
-    exchange.set_remote(endpoint, cipher.remote(&a));
+    let mut cipher = exchange.protect(endpoint, &a, AeadAes256Gcm, 1);
     exchange.plane.execute(Command::Echo { endpoint });
     for _ in 0..10 {
         let said = cipher.speak(&mut a);
@@ -207,10 +190,8 @@ fn echo_and_announcements_are_protected_too() {
 #[test]
 fn how_far_streams_have_come_is_told() {
     let exchange = Exchange::start();
-    let (mut a, mut b) = (Party::new(A), Party::new(B));
-    let (at_a, at_b) = exchange.connect(&mut a, &mut b);
-    let mut cipher = Cipher::new(AesCm128HmacSha1_80, 1);
-    exchange.set_remote(at_a, cipher.remote(&a));
+    let (mut a, mut b, at_a, at_b) = exchange.call();
+    let mut cipher = exchange.protect(at_a, &a, AesCm128HmacSha1_80, 1);
     a.sequence = 65_530;
     for _ in 0..20 {
         let said = cipher.speak(&mut a);

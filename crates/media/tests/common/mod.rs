@@ -14,10 +14,19 @@ use std::time::{Duration, Instant};
 
 use fernamt_exchange::media::{Command, EndpointId, Event, Refusal, Remote, Statistics};
 use fernamt_media::{Plane, PlaneConfig};
+use fernamt_sdp::CryptoSuite;
+
+use self::secure::Cipher;
 
 pub const PCMU: u8 = 0;
 pub const PCMA: u8 = 8;
 pub const TELEPHONE_EVENT: u8 = 101;
+
+/// The last octets of the addresses of two parties, of a router before one, and of somebody else.
+pub const A: u8 = 10;
+pub const B: u8 = 20;
+pub const NAT: u8 = 40;
+pub const STRANGER: u8 = 66;
 
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -141,6 +150,26 @@ impl Exchange {
         let (a, b) = (self.face(one), self.face(other));
         self.bridge(a, b);
         (a, b)
+    }
+
+    /// Two parties and a call between them: the parties, and the endpoints that face them.
+    pub fn call(&self) -> (Party, Party, EndpointId, EndpointId) {
+        let (mut one, mut other) = (Party::new(A), Party::new(B));
+        let (at_one, at_other) = self.connect(&mut one, &mut other);
+        (one, other, at_one, at_other)
+    }
+
+    /// Has a party protected from now on, with keys made of two numbers from `fill` on.
+    pub fn protect(
+        &self,
+        endpoint: EndpointId,
+        party: &Party,
+        suite: CryptoSuite,
+        fill: u8,
+    ) -> Cipher {
+        let cipher = Cipher::new(suite, fill);
+        self.set_remote(endpoint, cipher.remote(party));
+        cipher
     }
 
     /// Waits until the figures of an endpoint are as they should be.
