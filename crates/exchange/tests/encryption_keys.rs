@@ -179,11 +179,7 @@ fn keys_of_a_handshake_and_media_in_clear_have_none_to_be_offered() {
 fn who_talks_with_the_exchange_itself_is_offered_other_keys_too() {
     let mut rig = Rig::with(config());
     let (mut anna, _) = rig::two_phones(&mut rig);
-    let offer = Kind::Sdes.offer("198.51.100.7", 4000);
-    let sent = anna.invite(&mut rig, "sip:*43@192.0.2.1", "", &offer);
-    let ok = anna.expect(&mut rig, "SIP/2.0 200");
-    let mut hers = anna.talk_as_caller(&sent, &ok);
-    anna.confirm(&mut rig, &mut hers, "");
+    rig::call_echo(&mut rig, &mut anna, &Kind::Sdes.offer("198.51.100.7", 4000));
     let (endpoint, before) = rig.remotes().pop().unwrap();
     rig.input(Input::Media(media::Event::KeyOld { endpoint }));
     let invite = anna.expect(&mut rig, "INVITE");

@@ -9,7 +9,7 @@ use fernamt_exchange::media::Command;
 use fernamt_sip::message::Name;
 use fernamt_sip::transport::Transport;
 use rig::sdp::{FINGERPRINT, KEY, Kind, OTHER_KEY, answer};
-use rig::secure::{config, talking};
+use rig::secure::{Talking, config, talking};
 use rig::{Phone, Rig, Talk, body, header};
 
 /// What a message says of encryption.
@@ -339,15 +339,14 @@ fn keys_never_leave_encrypted_signalling_for_another_phone() {
 
 #[test]
 fn keys_that_come_into_a_direct_call_are_refused_where_they_would_be_read() {
-    let (mut rig, mut anna, bert) = direct(Transport::Tls, Transport::Udp);
-    let offer = Kind::Dtls.offer("198.51.100.7", 4000);
-    let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
-    let invite = bert.expect(&mut rig, "INVITE");
-    bert.accept(&mut rig, &invite, true);
-    bert.expect(&mut rig, "ACK");
-    let ok = anna.expect(&mut rig, "SIP/2.0 200");
-    let mut hers = anna.talk_as_caller(&sent, &ok);
-    anna.confirm(&mut rig, &mut hers, "");
+    let (rig, anna, bert) = direct(Transport::Tls, Transport::Udp);
+    let Talking {
+        mut rig,
+        anna,
+        bert,
+        mut hers,
+        ..
+    } = Talking::begin(rig, (anna, bert), Kind::Dtls.offer("198.51.100.7", 4000));
     let keys = Kind::Sdes.offer("198.51.100.7", 4000);
     let reinvite = anna.in_dialog(&mut hers, "INVITE", "", &keys);
     anna.send(&mut rig, &reinvite);

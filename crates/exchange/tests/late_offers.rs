@@ -315,15 +315,18 @@ fn lasting(description: &str) -> Vec<&str> {
     lasting
 }
 
+/// How a caller may carry its media, with no regard to feedback.
+const WAYS: [Kind; 5] = [
+    Kind::Plain,
+    Kind::Opportunistic,
+    Kind::Sdes,
+    Kind::Dtls,
+    Kind::Browser,
+];
+
 #[test]
 fn an_offer_that_a_caller_asks_for_in_mid_call_restarts_nothing() {
-    for kind in [
-        Kind::Plain,
-        Kind::Opportunistic,
-        Kind::Sdes,
-        Kind::Dtls,
-        Kind::Browser,
-    ] {
+    for kind in WAYS {
         let mut call = talking(kind, "required");
         let before = call.sides();
         let key = crypto(&call.offered).to_owned();
@@ -350,13 +353,7 @@ fn an_offer_that_a_caller_asks_for_in_mid_call_restarts_nothing() {
 
 #[test]
 fn an_offer_that_a_called_party_asks_for_in_mid_call_restarts_nothing() {
-    for kind in [
-        Kind::Plain,
-        Kind::Opportunistic,
-        Kind::Sdes,
-        Kind::Dtls,
-        Kind::Browser,
-    ] {
+    for kind in WAYS {
         let mut call = talking(kind, "required");
         let before = call.sides();
         let hers = call.offer.replace("1 1 IN", "1 2 IN");

@@ -271,10 +271,7 @@ fn the_echo_has_one_leg() {
     let mut rig = Rig::with(config());
     let (mut anna, _) = rig::two_phones(&mut rig);
     let offer = Kind::Sdes.offer("198.51.100.7", 4000);
-    let sent = anna.invite(&mut rig, "sip:*43@192.0.2.1", "", &offer);
-    let ok = anna.expect(&mut rig, "SIP/2.0 200");
-    let mut talk = anna.talk_as_caller(&sent, &ok);
-    anna.confirm(&mut rig, &mut talk, "");
+    let mut talk = rig::call_echo(&mut rig, &mut anna, &offer);
     anna.hang_up(&mut rig, &mut talk);
     assert_eq!(recorded(&rig), [SDES]);
 }

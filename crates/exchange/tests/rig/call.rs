@@ -53,3 +53,12 @@ pub(crate) fn call_late(
     let ok = anna.expect(rig, "SIP/2.0 200");
     (anna.talk_as_caller(&sent, &ok), body(&ok))
 }
+
+/// Anna talks with the echo.
+pub(crate) fn call_echo(rig: &mut Rig, anna: &mut Phone, offer: &str) -> Talk {
+    let sent = anna.invite(rig, "sip:*43@192.0.2.1", "", offer);
+    let ok = anna.expect(rig, "SIP/2.0 200");
+    let mut hers = anna.talk_as_caller(&sent, &ok);
+    anna.confirm(rig, &mut hers, "");
+    hers
+}

@@ -31,7 +31,7 @@ use fernamt_sip::transport::{Flow, Transport};
 
 #[allow(unused_imports, reason = "no test uses all of it")]
 pub(crate) use self::{
-    call::{ANSWER, OFFER, call_late, talking, two_phones, two_phones_on},
+    call::{ANSWER, OFFER, call_echo, call_late, talking, two_phones, two_phones_on},
     dialog::Talk,
     message::{body, header, method},
     phone::Phone,
