@@ -35,14 +35,30 @@ pub(crate) struct Talking {
 
 /// Anna has called Bert, who has SRTP when he is offered it.
 pub(crate) fn talking(kind: Kind, wish: &str) -> Talking {
+    talking_by(kind, wish, "automatic", "", "")
+}
+
+/// The same, where he is offered this transport, has registered with these parameters of his contact, and
+/// answers with these lines, too.
+pub(crate) fn talking_by(
+    kind: Kind,
+    wish: &str,
+    transport: &str,
+    contact: &'static str,
+    lines: &str,
+) -> Talking {
     let mut rig = Rig::with(config());
-    rig.wish("bert", wish, "automatic");
-    let (mut anna, bert) = super::two_phones(&mut rig);
+    rig.wish("bert", wish, transport);
+    let (mut anna, mut bert) = super::two_phones(&mut rig);
+    if !contact.is_empty() {
+        bert.contact_params = contact;
+        bert.register(&mut rig);
+    }
     let offer = kind.offer("198.51.100.7", 4000);
     let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
     let invite = bert.expect(&mut rig, "INVITE");
     let offered = body(&invite);
-    let his_answer = answer(&offered, "198.51.100.8", 5000, true);
+    let his_answer = answer(&offered, "198.51.100.8", 5000, true) + lines;
     bert.respond(&mut rig, &invite, "200 OK", "", &his_answer);
     bert.expect(&mut rig, "ACK");
     let ok = anna.expect(&mut rig, "SIP/2.0 200");
@@ -64,6 +80,11 @@ pub(crate) fn talking(kind: Kind, wish: &str) -> Talking {
 impl Talking {
     /// Anna offers something else: what Bert was offered and what she was answered.
     pub(crate) fn reoffer(&mut self, offer: &str) -> (String, String) {
+        self.reoffer_and_answer(offer, "")
+    }
+
+    /// The same, where his answer has these lines, too.
+    pub(crate) fn reoffer_and_answer(&mut self, offer: &str, lines: &str) -> (String, String) {
         let Talking {
             rig,
             anna,
@@ -76,7 +97,7 @@ impl Talking {
         anna.send(rig, &reinvite);
         anna.expect(rig, "SIP/2.0 100");
         let invite = bert.expect(rig, "INVITE");
-        let his = answer(&body(&invite), "198.51.100.8", 5000, true);
+        let his = answer(&body(&invite), "198.51.100.8", 5000, true) + lines;
         bert.respond(rig, &invite, "200 OK", "", &his);
         bert.expect(rig, "ACK");
         let ok = anna.expect(rig, "SIP/2.0 200");
