@@ -6,8 +6,8 @@
 mod rig;
 
 use fernamt_exchange::media::{
-    self, Command, Dtls, Format, IceCandidateKind, MadeUpNames, Protection, ProtectionFailure,
-    Remote, Rollovers, SrtpKey, SrtpKeys, StreamPosition,
+    self, Command, Dtls, Format, IceCandidateKind, MadeUpNames, MediaPort, Protection,
+    ProtectionFailure, Remote, Rollovers, RtcpPosition, SrtpKey, SrtpKeys, StreamPosition,
 };
 use fernamt_sdp::{CryptoSuite, FeedbackSet};
 use rig::sdp::{KEY, Kind, answer, crypto, line, profile_of};
@@ -103,10 +103,13 @@ fn a_party_that_moves_in_mid_call_keeps_its_keys() {
 fn keys_and_counters_survive_a_restart() {
     let mut call = talking(Kind::Browser, "required");
     let endpoint = call.rig.remotes()[0].0;
-    call.media(media::Event::Secured {
-        endpoint,
-        keys: keys(1),
-    });
+    for (port, keys) in [(MediaPort::Rtp, keys(1)), (MediaPort::Rtcp, keys(3))] {
+        call.media(media::Event::Secured {
+            endpoint,
+            port,
+            keys,
+        });
+    }
     let rollovers = Rollovers {
         ours: vec![position(7)],
         theirs: vec![position(8)],
@@ -117,6 +120,10 @@ fn keys_and_counters_survive_a_restart() {
             first: 13,
             count: 14,
         }),
+        rtcp_alone: RtcpPosition {
+            sent: 15,
+            heard: 16,
+        },
     };
     call.media(media::Event::RolledOver {
         endpoint,
@@ -125,10 +132,16 @@ fn keys_and_counters_survive_a_restart() {
     let (_, before) = call.sides();
     call.rig.crash(config());
     let (caller, callee) = call.sides();
-    let Protection::Dtls(Dtls { established, .. }) = caller.protection else {
+    let Protection::Dtls(Dtls {
+        established,
+        established_rtcp,
+        ..
+    }) = caller.protection
+    else {
         panic!()
     };
     assert_eq!(established, Some(keys(1)));
+    assert_eq!(established_rtcp, Some(keys(3)));
     assert_eq!(caller.rollovers, rollovers);
     assert!(caller.ice.is_some());
     assert_eq!(callee.protection, before.protection);

@@ -56,7 +56,11 @@ fn secured(endpoint: media::EndpointId, suite: CryptoSuite) -> media::Event {
         ours: key(1),
         theirs: key(2),
     };
-    media::Event::Secured { endpoint, keys }
+    media::Event::Secured {
+        endpoint,
+        port: media::MediaPort::Rtp,
+        keys,
+    }
 }
 
 /// Another offer of Anna's, the `number`th.

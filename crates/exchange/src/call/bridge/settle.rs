@@ -138,6 +138,7 @@ fn protection(
                 role,
                 fingerprints: fingerprints.collect(),
                 established: None,
+                established_rtcp: None,
             }))
         }
     }
