@@ -82,7 +82,7 @@ impl KeyAgreement {
             role: dtls.role,
             fingerprints: dtls.fingerprints.clone(),
             rtp: port(dtls.established.is_some()),
-            rtcp: port(dtls.established_rtcp.is_some()),
+            rtcp: port(dtls.established.is_some() && dtls.established_rtcp.is_some()),
             has_reported_failure: false,
         }
     }
