@@ -14,7 +14,8 @@ mod protection;
 
 pub use protection::{
     Dtls, DtlsRole, Fingerprint, Ice, IceCandidate, IceCandidateKind, IceCredentials, IceOffer,
-    MadeUpNames, Offer, Protection, Rollovers, SrtpKey, SrtpKeys, StreamPosition,
+    MadeUpNames, MediaPort, Offer, Protection, Rollovers, RtcpPosition, SrtpKey, SrtpKeys,
+    StreamPosition,
 };
 
 /// Names an endpoint, for ever; chosen by the exchange.
@@ -261,10 +262,13 @@ pub enum Event {
         rtp: SocketAddr,
     },
     /// The keys have been agreed with the party by a handshake on the media path, whose certificate has
-    /// the negotiated fingerprint. They are part of the call and survive a restart with it.
+    /// the negotiated fingerprint. They are part of the call and survive a restart with it. Where RTCP has
+    /// a port of its own, it is reported for each port, and for that of RTP first.
     Secured {
         /// The endpoint.
         endpoint: EndpointId,
+        /// Where the handshake was made.
+        port: MediaPort,
         /// The keys.
         keys: SrtpKeys,
     },

@@ -6,8 +6,8 @@
 mod rig;
 
 use fernamt_exchange::media::{
-    self, Command, Dtls, Format, IceCandidateKind, MadeUpNames, Protection, ProtectionFailure,
-    Remote, Rollovers,
+    self, Command, Dtls, Format, IceCandidateKind, MadeUpNames, MediaPort, Protection,
+    ProtectionFailure, Remote, Rollovers, RtcpPosition,
 };
 use fernamt_sdp::{CryptoSuite, FeedbackSet};
 use rig::sdp::{KEY, Kind, NEW_KEY, answer, crypto, line, profile_of};
@@ -81,11 +81,14 @@ fn a_party_that_moves_in_mid_call_keeps_its_keys() {
 fn keys_and_counters_survive_a_restart() {
     let mut call = talking(Kind::Browser, "required");
     let endpoint = call.rig.remotes()[0].0;
-    let agreed = keys(CryptoSuite::AesCm128HmacSha1_80, 1);
-    call.media(media::Event::Secured {
-        endpoint,
-        keys: agreed.clone(),
-    });
+    let agreed = |first| keys(CryptoSuite::AesCm128HmacSha1_80, first);
+    for (port, first) in [(MediaPort::Rtp, 1), (MediaPort::Rtcp, 3)] {
+        call.media(media::Event::Secured {
+            endpoint,
+            port,
+            keys: agreed(first),
+        });
+    }
     let rollovers = Rollovers {
         ours: vec![position(7)],
         theirs: vec![position(8)],
@@ -96,6 +99,10 @@ fn keys_and_counters_survive_a_restart() {
             first: 13,
             count: 14,
         }),
+        rtcp_alone: RtcpPosition {
+            sent: 15,
+            heard: 16,
+        },
     };
     call.media(media::Event::RolledOver {
         endpoint,
@@ -104,10 +111,16 @@ fn keys_and_counters_survive_a_restart() {
     let (_, before) = call.sides();
     call.rig.crash(config());
     let (caller, callee) = call.sides();
-    let Protection::Dtls(Dtls { established, .. }) = caller.protection else {
+    let Protection::Dtls(Dtls {
+        established,
+        established_rtcp,
+        ..
+    }) = caller.protection
+    else {
         panic!()
     };
-    assert_eq!(established, Some(agreed));
+    assert_eq!(established, Some(agreed(1)));
+    assert_eq!(established_rtcp, Some(agreed(3)));
     assert_eq!(caller.rollovers, rollovers);
     assert!(caller.ice.is_some());
     assert_eq!(callee.protection, before.protection);

@@ -5,7 +5,7 @@
 
 mod rig;
 
-use fernamt_exchange::media::{Dtls, DtlsRole, Protection, Remote, SrtpKeys};
+use fernamt_exchange::media::{Dtls, DtlsRole, Event, MediaPort, Protection, Remote, SrtpKeys};
 use fernamt_sdp::MAX_FORMATS;
 use fernamt_sip::message::Name;
 use rig::sdp::{KEY, Kind, NEW_KEY, OTHER_KEY, answer, crypto, line, profile_of};
@@ -196,7 +196,14 @@ fn update_with_another_certificate_needs_another_handshake() {
     let endpoint = call.rig.remotes()[0].0;
     let (before, his_before) = call.sides();
     let keys = sdes(&his_before).clone();
-    call.media(fernamt_exchange::media::Event::Secured { endpoint, keys });
+    for port in [MediaPort::Rtp, MediaPort::Rtcp] {
+        let keys = keys.clone();
+        call.media(Event::Secured {
+            endpoint,
+            port,
+            keys,
+        });
+    }
     let changed = call
         .offer
         .replace("1 1 IN", "1 2 IN")
@@ -210,6 +217,7 @@ fn update_with_another_certificate_needs_another_handshake() {
     let (after, his_after) = call.sides();
     assert_ne!(dtls(&before).fingerprints, dtls(&after).fingerprints);
     assert_eq!(dtls(&after).established, None);
+    assert_eq!(dtls(&after).established_rtcp, None);
     assert_ne!(before.ice, after.ice);
     assert_eq!(his_before.protection, his_after.protection);
 }

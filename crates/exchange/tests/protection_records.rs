@@ -45,8 +45,11 @@ fn hang_up(mut call: Talking) -> Vec<Option<MediaProtection>> {
 }
 
 fn secured(endpoint: media::EndpointId, suite: CryptoSuite) -> media::Event {
-    let keys = keys(suite, 1);
-    media::Event::Secured { endpoint, keys }
+    media::Event::Secured {
+        endpoint,
+        port: media::MediaPort::Rtp,
+        keys: keys(suite, 1),
+    }
 }
 
 /// Another offer of Anna's, the `number`th.

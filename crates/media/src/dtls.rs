@@ -73,16 +73,16 @@ pub(crate) type Send<'a> = dyn FnMut(Channel, SocketAddr, &[u8]) + 'a;
 
 impl KeyAgreement {
     pub(crate) fn new(identity: &Identity, dtls: &Dtls) -> KeyAgreement {
-        let rtp = Port {
-            is_settled: dtls.established.is_some(),
+        let port = |established: bool| Port {
+            is_settled: established,
             ..Port::default()
         };
         KeyAgreement {
             identity: identity.clone(),
             role: dtls.role,
             fingerprints: dtls.fingerprints.clone(),
-            rtp,
-            rtcp: Port::default(),
+            rtp: port(dtls.established.is_some()),
+            rtcp: port(dtls.established.is_some() && dtls.established_rtcp.is_some()),
             has_reported_failure: false,
         }
     }

@@ -300,6 +300,8 @@ impl Gate {
         now_micros: u64,
     ) -> bool {
         let trust = match (&self.paths, self.latch.address()) {
+            // Where both share one port there is one handshake.
+            _ if channel == Channel::Rtcp && self.is_multiplexed() => return false,
             _ if self.is_negotiated(channel, from) => Trust::Exact,
             (Some(_), _) if has_asked => Trust::Exact,
             (None, Some(latched)) if same(latched, from) => Trust::Exact,

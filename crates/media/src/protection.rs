@@ -6,7 +6,8 @@ mod keys;
 use core::fmt;
 
 use fernamt_exchange::media::{
-    MadeUpNames, ProtectionFailure, Rollovers, SrtpKey, SrtpKeys, StreamPosition,
+    MadeUpNames, MediaPort, ProtectionFailure, Rollovers, RtcpPosition, SrtpKey, SrtpKeys,
+    StreamPosition,
 };
 use fernamt_rtp::srtp::{Hearing, Position, ProtectError, Protector, Substitutes};
 
@@ -28,10 +29,15 @@ pub(crate) enum Shield {
 
 /// Keys and how far they have been used.
 pub(crate) struct Keyed {
+    main: Pair,
+    /// Keys for RTCP alone, where it has a handshake of its own.
+    rtcp: Option<Box<Pair>>,
+}
+
+/// Both directions.
+struct Pair {
     ours: Ours,
     theirs: Theirs,
-    /// Keys for RTCP alone, where it has a handshake of its own.
-    rtcp: Option<Box<(Ours, Theirs)>>,
 }
 
 struct Ours {
@@ -83,15 +89,25 @@ impl Shield {
         matches!(self, Shield::Keyed(_))
     }
 
-    /// The keys, where there are some.
-    pub(crate) fn keys(&self) -> Option<SrtpKeys> {
-        let Shield::Keyed(keyed) = self else {
-            return None;
-        };
-        Some(SrtpKeys {
-            ours: keyed.ours.key.clone(),
-            theirs: keyed.theirs.key.clone(),
-        })
+    /// The keys, where there are some, and on which port they were agreed.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (MediaPort, SrtpKeys)> {
+        let keyed = self.keyed();
+        let main = keyed.map(|keyed| (MediaPort::Rtp, keyed.main.keys()));
+        let rtcp = keyed.and_then(|keyed| keyed.rtcp.as_ref());
+        let rtcp = rtcp.map(|rtcp| (MediaPort::Rtcp, rtcp.keys()));
+        main.into_iter().chain(rtcp)
+    }
+
+    /// How far they have been used.
+    pub(crate) fn positions(&self) -> Option<Rollovers> {
+        self.keyed().map(Keyed::positions)
+    }
+
+    fn keyed(&self) -> Option<&Keyed> {
+        match self {
+            Shield::Keyed(keyed) => Some(keyed),
+            Shield::Clear | Shield::Shut => None,
+        }
     }
 
     /// Uses these keys from now on. A direction whose key stays goes on where it stands; a new key
@@ -103,35 +119,41 @@ impl Shield {
         rollovers: &Rollovers,
         now_micros: u64,
     ) -> Result<(), ProtectionFailure> {
-        let (ours, theirs, rtcp) = match core::mem::replace(self, Shield::Shut) {
-            Shield::Keyed(known) => (Some(known.ours), Some(known.theirs), known.rtcp),
-            Shield::Clear | Shield::Shut => (None, None, None),
+        let (main, rtcp) = match core::mem::replace(self, Shield::Shut) {
+            Shield::Keyed(known) => (Some(known.main), known.rtcp),
+            Shield::Clear | Shield::Shut => (None, None),
         };
-        let anew = Rollovers::default();
-        let rollovers = if ours.is_some() { &anew } else { rollovers };
-        let ours = match ours.filter(|ours| keys.ours.continues(&ours.key)) {
-            Some(ours) => ours,
-            None => Ours::new(&keys.ours, rollovers)?,
-        };
-        let theirs = match theirs {
-            Some(theirs) => theirs.change(&keys.theirs, now_micros)?,
-            None => Theirs::new(&keys.theirs, rollovers)?,
-        };
-        *self = Shield::Keyed(Box::new(Keyed { ours, theirs, rtcp }));
+        let main = Pair::after(main, keys, rollovers, now_micros)?;
+        *self = Shield::Keyed(Box::new(Keyed { main, rtcp }));
         Ok(())
     }
 
-    /// Uses these keys for RTCP on its own port, when there are keys for RTP.
-    pub(crate) fn set_rtcp_keys(&mut self, keys: &SrtpKeys) -> Result<(), ProtectionFailure> {
-        let none = Rollovers::default();
-        let pair = (
-            Ours::new(&keys.ours, &none)?,
-            Theirs::new(&keys.theirs, &none)?,
-        );
-        if let Shield::Keyed(keyed) = self {
-            keyed.rtcp = Some(Box::new(pair));
-        }
+    /// The same for RTCP on its own port, when there are keys for RTP.
+    pub(crate) fn set_rtcp_keys(
+        &mut self,
+        keys: &SrtpKeys,
+        position: RtcpPosition,
+        now_micros: u64,
+    ) -> Result<(), ProtectionFailure> {
+        let Shield::Keyed(keyed) = self else {
+            return Ok(());
+        };
+        let rollovers = Rollovers {
+            rtcp: position.sent,
+            heard_packets: (0, position.heard),
+            ..Rollovers::default()
+        };
+        let known = keyed.rtcp.take().map(|known| *known);
+        let pair = Pair::after(known, keys, &rollovers, now_micros)?;
+        keyed.rtcp = Some(Box::new(pair));
         Ok(())
+    }
+
+    /// RTCP has no keys of its own any more.
+    pub(crate) fn forget_rtcp_keys(&mut self) {
+        if let Shield::Keyed(keyed) = self {
+            keyed.rtcp = None;
+        }
     }
 
     /// Proves an RTP packet and puts it into clear, in place: its length then. `None`: it is not
@@ -142,7 +164,7 @@ impl Shield {
             Shield::Clear => Some(datagram.len()),
             Shield::Shut => None,
             Shield::Keyed(keyed) => {
-                let hearing = &mut keyed.theirs.hearing;
+                let hearing = &mut keyed.main.theirs.hearing;
                 hearing.unprotect_rtp(datagram, now_micros).ok()
             }
         }
@@ -159,11 +181,8 @@ impl Shield {
             Shield::Clear => Some(datagram.len()),
             Shield::Shut => None,
             Shield::Keyed(keyed) => {
-                let theirs = match (channel, &mut keyed.rtcp) {
-                    (Channel::Rtcp, Some(rtcp)) => &mut rtcp.1,
-                    _ => &mut keyed.theirs,
-                };
-                theirs.hearing.unprotect_rtcp(datagram, now_micros).ok()
+                let hearing = &mut keyed.of_rtcp(channel).theirs.hearing;
+                hearing.unprotect_rtcp(datagram, now_micros).ok()
             }
         }
     }
@@ -175,7 +194,7 @@ impl Shield {
         match self {
             Shield::Clear => Some(length),
             Shield::Shut => None,
-            Shield::Keyed(keyed) => keyed.ours.seal(|ours| ours.protect_rtp(room, length)),
+            Shield::Keyed(keyed) => keyed.main.ours.seal(|ours| ours.protect_rtp(room, length)),
         }
     }
 
@@ -190,10 +209,7 @@ impl Shield {
             Shield::Clear => Some(length),
             Shield::Shut => None,
             Shield::Keyed(keyed) => {
-                let ours = match (channel, &mut keyed.rtcp) {
-                    (Channel::Rtcp, Some(rtcp)) => &mut rtcp.0,
-                    _ => &mut keyed.ours,
-                };
+                let ours = &mut keyed.of_rtcp(channel).ours;
                 ours.seal(|ours| ours.protect_rtcp(room, length))
             }
         }
@@ -204,9 +220,13 @@ impl Shield {
         let Shield::Keyed(keyed) = self else {
             return None;
         };
-        let ours = keyed.ours.protector.take_moved();
-        let theirs = keyed.theirs.hearing.current_mut().take_moved();
-        (ours || theirs).then(|| keyed.positions())
+        // All are asked: none may be skipped.
+        let moved = keyed.pairs().fold(false, |moved, pair| {
+            let ours = pair.ours.protector.take_moved();
+            let theirs = pair.theirs.hearing.current_mut().take_moved();
+            moved | ours | theirs
+        });
+        moved.then(|| keyed.positions())
     }
 
     /// Why nothing can be sent, or nothing is let in, any more: once for each key.
@@ -214,10 +234,10 @@ impl Shield {
         let Shield::Keyed(keyed) = self else {
             return None;
         };
-        if keyed.all_ours().any(|ours| ours.end.take()) {
+        if keyed.pairs().any(|pair| pair.ours.end.take()) {
             return Some(ProtectionFailure::KeyExhausted);
         }
-        let ended = keyed.all_theirs().any(Theirs::take_end);
+        let ended = keyed.pairs().any(|pair| pair.theirs.take_end());
         ended.then_some(ProtectionFailure::PartyKeyExhausted)
     }
 
@@ -227,25 +247,34 @@ impl Shield {
         let Shield::Keyed(keyed) = self else {
             return false;
         };
-        let ours = keyed.all_ours().any(|ours| ours.protector.take_old());
-        let mut theirs = keyed.all_theirs();
-        ours | theirs.any(|theirs| theirs.hearing.current_mut().take_old())
+        keyed.pairs().fold(false, |old, pair| {
+            let ours = pair.ours.protector.take_old();
+            old | ours | pair.theirs.hearing.current_mut().take_old()
+        })
     }
 }
 
 impl Keyed {
-    fn all_ours(&mut self) -> impl Iterator<Item = &mut Ours> {
-        let rtcp = self.rtcp.iter_mut().map(|rtcp| &mut rtcp.0);
-        core::iter::once(&mut self.ours).chain(rtcp)
+    fn pairs(&mut self) -> impl Iterator<Item = &mut Pair> {
+        let rtcp = self.rtcp.as_deref_mut();
+        core::iter::once(&mut self.main).chain(rtcp)
     }
 
-    fn all_theirs(&mut self) -> impl Iterator<Item = &mut Theirs> {
-        let rtcp = self.rtcp.iter_mut().map(|rtcp| &mut rtcp.1);
-        core::iter::once(&mut self.theirs).chain(rtcp)
+    /// What RTCP on this channel is protected with.
+    fn of_rtcp(&mut self, channel: Channel) -> &mut Pair {
+        match (channel, &mut self.rtcp) {
+            (Channel::Rtcp, Some(rtcp)) => rtcp,
+            _ => &mut self.main,
+        }
     }
 
     fn positions(&self) -> Rollovers {
-        let (ours, theirs) = (&self.ours.protector, self.theirs.hearing.current());
+        let Pair { ours, theirs } = &self.main;
+        let (ours, theirs) = (&ours.protector, theirs.hearing.current());
+        let rtcp = self.rtcp.as_ref().map(|rtcp| RtcpPosition {
+            sent: rtcp.ours.protector.rtcp_index(),
+            heard: rtcp.theirs.hearing.current().packets().1,
+        });
         Rollovers {
             ours: ours.positions().map(written).collect(),
             theirs: theirs.positions().map(written).collect(),
@@ -256,6 +285,37 @@ impl Keyed {
                 first: names.first,
                 count: names.drawn,
             }),
+            rtcp_alone: rtcp.unwrap_or_default(),
+        }
+    }
+}
+
+impl Pair {
+    /// These keys after those that are known.
+    fn after(
+        known: Option<Pair>,
+        keys: &SrtpKeys,
+        rollovers: &Rollovers,
+        now_micros: u64,
+    ) -> Result<Pair, ProtectionFailure> {
+        let Some(known) = known else {
+            return Ok(Pair {
+                ours: Ours::new(&keys.ours, rollovers)?,
+                theirs: Theirs::new(&keys.theirs, rollovers)?,
+            });
+        };
+        let ours = match keys.ours.continues(&known.ours.key) {
+            true => known.ours,
+            false => Ours::new(&keys.ours, &Rollovers::default())?,
+        };
+        let theirs = known.theirs.change(&keys.theirs, now_micros)?;
+        Ok(Pair { ours, theirs })
+    }
+
+    fn keys(&self) -> SrtpKeys {
+        SrtpKeys {
+            ours: self.ours.key.clone(),
+            theirs: self.theirs.key.clone(),
         }
     }
 }
@@ -344,8 +404,8 @@ impl fmt::Debug for Keyed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Keyed")
-            .field("ours", &self.ours.key)
-            .field("theirs", &self.theirs.key)
+            .field("ours", &self.main.ours.key)
+            .field("theirs", &self.main.theirs.key)
             .finish_non_exhaustive()
     }
 }

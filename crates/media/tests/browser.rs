@@ -47,7 +47,7 @@ fn find<T>(exchange: &Exchange, wanted: impl Fn(&Event) -> Option<T>) -> T {
 
 fn secured(exchange: &Exchange, of: EndpointId) -> SrtpKeys {
     find(exchange, |event| match event {
-        Event::Secured { endpoint, keys } if *endpoint == of => Some(keys.clone()),
+        Event::Secured { endpoint, keys, .. } if *endpoint == of => Some(keys.clone()),
         _ => None,
     })
 }

@@ -344,7 +344,11 @@ impl Call {
             }
             media::Event::Played { .. } => self.announced(stack),
             media::Event::Silent { endpoint } => self.silent(stack, endpoint),
-            media::Event::Secured { endpoint, keys } => self.secured(stack, endpoint, keys),
+            media::Event::Secured {
+                endpoint,
+                port,
+                keys,
+            } => self.secured(stack, endpoint, port, keys),
             media::Event::Unprotected { endpoint, reason } => {
                 self.unprotected(stack, endpoint, reason);
             }

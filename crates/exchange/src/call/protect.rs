@@ -12,7 +12,7 @@ use super::{Call, Leg, Stage};
 use crate::cause::Cause;
 use crate::encryption::{Demand, Policy};
 use crate::leg::{Description, LegCommand, ReplyToken, Warning};
-use crate::media::{EndpointId, ProtectionFailure, SrtpKeys};
+use crate::media::{EndpointId, MediaPort, ProtectionFailure, SrtpKeys};
 use crate::registrar::Nat;
 use crate::stack::Stack;
 
@@ -297,14 +297,22 @@ impl Call {
     }
 
     /// A handshake on the media path has come to its end.
-    pub(super) fn secured(&mut self, stack: &mut Stack, endpoint: EndpointId, keys: SrtpKeys) {
+    pub(super) fn secured(
+        &mut self,
+        stack: &mut Stack,
+        endpoint: EndpointId,
+        port: MediaPort,
+        keys: SrtpKeys,
+    ) {
         let cipher = super::bridge::cipher_in_words(keys.ours.suite);
-        self.media_news(
-            stack,
-            endpoint,
-            &format!("Keys were agreed on the media path: SRTP, {cipher}."),
-        );
-        if self.bridge.secured(endpoint, keys) {
+        let news = match port {
+            MediaPort::Rtp => format!("Keys were agreed on the media path: SRTP, {cipher}."),
+            MediaPort::Rtcp => {
+                format!("Keys for RTCP alone were agreed on its own port: SRTP, {cipher}.")
+            }
+        };
+        self.media_news(stack, endpoint, &news);
+        if self.bridge.secured(endpoint, port, keys) {
             self.note_protection();
             self.write_change(stack);
         }

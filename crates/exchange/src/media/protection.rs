@@ -75,6 +75,17 @@ pub struct Rollovers {
     pub heard_packets: (u64, u64),
     /// Which names were made up for sources of ours, when there were more than are remembered.
     pub made_up_names: Option<MadeUpNames>,
+    /// How far RTCP has come under keys of its own, where a handshake was made on its port.
+    pub rtcp_alone: RtcpPosition,
+}
+
+/// How far RTCP has come under keys that protect nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RtcpPosition {
+    /// The index of ours (RFC 3711 section 3.4) from which on none has been used.
+    pub sent: u32,
+    /// How many packets the key of the party has proved.
+    pub heard: u64,
 }
 
 /// Names (SSRC) that were made up for sources: none may be used again under the same key.
@@ -107,6 +118,18 @@ pub struct Dtls {
     pub fingerprints: Vec<Fingerprint>,
     /// Keys of a handshake that was made before a restart. A new handshake is accepted all the same.
     pub established: Option<SrtpKeys>,
+    /// Those of the handshake on the port of RTCP, where there was one. Without the others they are
+    /// nothing.
+    pub established_rtcp: Option<SrtpKeys>,
+}
+
+/// Which of the two ports of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaPort {
+    /// That of RTP, and of RTCP where both share it (RFC 5761).
+    Rtp,
+    /// That of RTCP alone.
+    Rtcp,
 }
 
 /// The side that a DTLS end plays (RFC 5763 section 5).

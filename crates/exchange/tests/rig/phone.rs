@@ -226,8 +226,13 @@ impl Phone {
 
     /// Takes a call with what it is offered; `keys`: whether it has SRTP where it is not forced to.
     pub(crate) fn accept(&self, rig: &mut Rig, invite: &str, keys: bool) {
+        self.accept_with(rig, invite, keys, "");
+    }
+
+    /// The same, with these lines in the last section of the answer, too.
+    pub(crate) fn accept_with(&self, rig: &mut Rig, invite: &str, keys: bool, lines: &str) {
         let address = self.address.ip().to_string();
-        let answer = answer(&body(invite), &address, 5000, keys);
+        let answer = answer(&body(invite), &address, 5000, keys) + lines;
         self.respond(rig, invite, "200 OK", "", &answer);
     }
 

@@ -117,7 +117,8 @@ pub(crate) fn answer(offer: &str, address: &str, port: u16, keys: bool) -> Strin
         let (tag, suite) = (words.next().unwrap(), words.next().unwrap());
         text += &format!("a=crypto:{tag} {suite} inline:{OTHER_KEY}\r\n");
     }
-    if offer.contains("a=ice-ufrag:") {
+    let is_for_browsers = offer.contains("a=group:BUNDLE") || !offer.contains("a=fingerprint:");
+    if offer.contains("a=ice-ufrag:") && is_for_browsers {
         text += &browser(address, port, "active");
     } else if offer.contains("a=fingerprint:") {
         text += &format!("a=fingerprint:{FINGERPRINT}\r\na=setup:active\r\n");

@@ -42,18 +42,44 @@ pub(crate) struct Talking {
 
 /// Anna has called Bert, who has SRTP when he is offered it.
 pub(crate) fn talking(kind: Kind, wish: &str) -> Talking {
+    talking_by(kind, wish, "automatic", "", "")
+}
+
+/// The same, where he is offered this transport, has registered with these parameters of his contact, and
+/// answers with these lines, too.
+pub(crate) fn talking_by(
+    kind: Kind,
+    wish: &str,
+    transport: &str,
+    contact: &'static str,
+    lines: &str,
+) -> Talking {
     let mut rig = Rig::with(config());
-    rig.wish("bert", wish, "automatic");
-    let phones = super::two_phones(&mut rig);
-    Talking::begin(rig, phones, kind.offer("198.51.100.7", 4000))
+    rig.wish("bert", wish, transport);
+    let (anna, mut bert) = super::two_phones(&mut rig);
+    if !contact.is_empty() {
+        bert.contact_params = contact;
+        bert.register(&mut rig);
+    }
+    Talking::begin_with(rig, (anna, bert), kind.offer("198.51.100.7", 4000), lines)
 }
 
 impl Talking {
     /// Anna calls Bert with this offer; he has SRTP when he is offered it, and both confirm.
-    pub(crate) fn begin(mut rig: Rig, (mut anna, bert): (Phone, Phone), offer: String) -> Talking {
+    pub(crate) fn begin(rig: Rig, phones: (Phone, Phone), offer: String) -> Talking {
+        Talking::begin_with(rig, phones, offer, "")
+    }
+
+    /// The same, where his answer has these lines, too.
+    fn begin_with(
+        mut rig: Rig,
+        (mut anna, bert): (Phone, Phone),
+        offer: String,
+        lines: &str,
+    ) -> Talking {
         let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
         let invite = bert.expect(&mut rig, "INVITE");
-        bert.accept(&mut rig, &invite, true);
+        bert.accept_with(&mut rig, &invite, true, lines);
         bert.expect(&mut rig, "ACK");
         let ok = anna.expect(&mut rig, "SIP/2.0 200");
         let mut hers = anna.talk_as_caller(&sent, &ok);
@@ -72,6 +98,11 @@ impl Talking {
 
     /// Anna offers something else: what Bert was offered and what she was answered.
     pub(crate) fn reoffer(&mut self, offer: &str) -> (String, String) {
+        self.reoffer_and_answer(offer, "")
+    }
+
+    /// The same, where his answer has these lines, too.
+    pub(crate) fn reoffer_and_answer(&mut self, offer: &str, lines: &str) -> (String, String) {
         let Talking {
             rig,
             anna,
@@ -84,7 +115,7 @@ impl Talking {
         anna.send(rig, &reinvite);
         anna.expect(rig, "SIP/2.0 100");
         let invite = bert.expect(rig, "INVITE");
-        bert.accept(rig, &invite, true);
+        bert.accept_with(rig, &invite, true, lines);
         bert.expect(rig, "ACK");
         let ok = anna.expect(rig, "SIP/2.0 200");
         anna.confirm(rig, hers, "");

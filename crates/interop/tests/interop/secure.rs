@@ -5,7 +5,7 @@ use fernamt_interop::baresip::{self, BARESIP, Baresip};
 use fernamt_interop::browser::{Browser, lab_with};
 use fernamt_interop::capture::{Capture, Listener, TCPDUMP};
 use fernamt_interop::exchange::{Account, Exchange, TALK_SECONDS};
-use fernamt_interop::lab::Lab;
+use fernamt_interop::lab::{Lab, skip};
 use fernamt_interop::linphone::{self, LINPHONE, Linphone};
 use fernamt_interop::records::Protection;
 use fernamt_interop::sound::HEARD_SECONDS;
@@ -77,6 +77,14 @@ impl Way {
             ..baresip::Setup::new(account, server, SECRET_HZ)
         };
         Baresip::start_as(lab, &setup)
+    }
+
+    /// How often hello is said for a call of it, on each port that it uses.
+    fn hellos(&self) -> &'static [usize] {
+        match self.mux {
+            true => &[1],
+            false => &[1, 1],
+        }
     }
 
     #[track_caller]
@@ -206,10 +214,8 @@ fn a_baresip_with_dtls_on_one_port_is_called_by_one_without_encryption() {
 }
 
 /// A phone begins its handshake as it answers, and the hello may be quicker than the answer. It is said
-/// once on each port: there is no second of silence.
-#[test]
-fn a_baresip_with_dtls_that_answers_says_hello_once() {
-    let way = &DTLS;
+/// once on each port that it uses: there is no second of silence.
+fn says_hello_once(way: &Way) {
     let Some(lab) = Lab::with(&[BARESIP, TCPDUMP]) else {
         return;
     };
@@ -228,11 +234,76 @@ fn a_baresip_with_dtls_that_answers_says_hello_once() {
     plain.wait_event("CALL_CLOSED");
     exchange.wait_records(1);
     let hellos: Vec<usize> = listener.stop().first_hellos().collect();
-    assert_eq!(hellos, [1, 1]);
+    assert_eq!(hellos, way.hellos());
     way.assert_used_by(&answering);
     answering.quit_and(|heard| heard.assert_tone(PLAIN_HZ, HEARD_SECONDS));
     plain.quit_and(|heard| heard.assert_tone(SECRET_HZ, HEARD_SECONDS));
     exchange.finish();
+}
+
+#[test]
+fn a_baresip_with_dtls_that_answers_says_hello_once() {
+    says_hello_once(&DTLS);
+}
+
+#[test]
+fn a_baresip_with_dtls_on_one_port_that_answers_says_hello_once() {
+    says_hello_once(&DTLS_ON_ONE_PORT);
+}
+
+/// The exchange says hello where the phone calls. After a restart it does not do so again, on neither port:
+/// the phone knows of no restart and would not answer.
+fn needs_no_other_handshake_after_a_restart(way: &Way) {
+    let Some(lab) = Lab::with(&[BARESIP, TCPDUMP]) else {
+        return;
+    };
+    let mut exchange = Exchange::start(&lab);
+    let sara = exchange.add_device_with("sara", way.device);
+    let paul = exchange.add_device("paul");
+    let mut calling = way.phone(&lab, &exchange, &sara);
+    let mut plain = Baresip::start(&lab, &paul, exchange.sip(), PLAIN_HZ);
+    calling.dial("paul");
+    calling.wait_event(ENCRYPTED);
+    talk(&exchange);
+    let Some(listener) = Listener::start(&lab, &exchange.media_ports()) else {
+        return exchange.finish();
+    };
+    exchange.kill();
+    exchange.start_again();
+    if exchange.log().contains("cannot be taken up again") {
+        return skip("other programs took media ports of the exchange while it was down");
+    }
+    talk(&exchange);
+    // Its connection has ended with the exchange, and it makes another one for that.
+    calling.hang_up();
+    plain.wait_event("CALL_CLOSED");
+    let record = &exchange.wait_records(1)[0];
+    assert_eq!((record.cause, record.released_by.as_str()), (16, "caller"));
+    let capture = listener.stop();
+    assert_eq!(capture.first_hellos().count(), 0);
+    assert!(capture.longest() > 0, "the listener is deaf");
+    let last = TALK_SECONDS - 0.5;
+    calling.quit_and(|heard| {
+        heard
+            .last_seconds(last)
+            .assert_tone(PLAIN_HZ, HEARD_SECONDS)
+    });
+    plain.quit_and(|heard| {
+        heard
+            .last_seconds(last)
+            .assert_tone(SECRET_HZ, HEARD_SECONDS)
+    });
+    exchange.finish();
+}
+
+#[test]
+fn a_baresip_with_dtls_needs_no_other_handshake_after_a_restart() {
+    needs_no_other_handshake_after_a_restart(&DTLS);
+}
+
+#[test]
+fn a_baresip_with_dtls_on_one_port_needs_no_other_handshake_after_a_restart() {
+    needs_no_other_handshake_after_a_restart(&DTLS_ON_ONE_PORT);
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn dtls(role: DtlsRole, fingerprint: Fingerprint) -> Dtls {
         role,
         fingerprints: vec![fingerprint],
         established: None,
+        established_rtcp: None,
     }
 }
 

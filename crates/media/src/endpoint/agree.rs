@@ -4,7 +4,8 @@
 use core::net::SocketAddr;
 
 use fernamt_exchange::media::{
-    Dtls, Event, Protection, ProtectionFailure, Remote, Rollovers, SrtpKeys,
+    Dtls, Event, MediaPort, Protection, ProtectionFailure, Remote, Rollovers, RtcpPosition,
+    SrtpKeys,
 };
 
 use super::{Endpoint, Outbox, Outside, Verdict};
@@ -36,7 +37,11 @@ impl Endpoint {
         let now_micros = outside.clock.now_micros;
         match &remote.protection {
             Protection::None => self.shield = Shield::Clear,
-            Protection::Sdes(keys) => self.use_keys(keys, &remote.rollovers, now_micros, outbox),
+            Protection::Sdes(keys) => {
+                // They are for both ports.
+                self.shield.forget_rtcp_keys();
+                self.use_keys(keys, &remote.rollovers, now_micros, outbox);
+            }
             Protection::Dtls(dtls) => {
                 return self.set_agreement(dtls, &remote.rollovers, outside, outbox);
             }
@@ -60,12 +65,8 @@ impl Endpoint {
             // Keys that crossed in descriptions are not keys of a handshake.
             self.shield = Shield::Shut;
         }
-        if let Some(keys) = dtls
-            .established
-            .as_ref()
-            .filter(|_| !self.shield.is_keyed())
-        {
-            self.use_keys(keys, rollovers, outside.clock.now_micros, outbox);
+        if !self.shield.is_keyed() {
+            self.use_established(dtls, rollovers, outside.clock.now_micros, outbox);
         }
         let setup = self.setup.get_or_insert_default();
         let known = setup.agreement.take_if(|known| !known.is_for(dtls));
@@ -102,12 +103,26 @@ impl Endpoint {
             self.park_shield();
             self.shield = shield;
         }
-        if let Some(keys) = self.shield.keys().filter(|_| has_keys) {
-            outbox.events.push(Event::Secured {
-                endpoint: self.id,
-                keys,
-            });
+        if has_keys {
+            self.tell_keys(outbox);
         }
+    }
+
+    /// Tells which keys are in use again, and how far they have been used already.
+    fn tell_keys(&self, outbox: &mut Outbox<'_>) {
+        let endpoint = self.id;
+        let secured = self.shield.keys().map(|(port, keys)| Event::Secured {
+            endpoint,
+            port,
+            keys,
+        });
+        outbox.events.extend(secured);
+        let moved = self.shield.positions();
+        let moved = moved.map(|rollovers| Event::RolledOver {
+            endpoint,
+            rollovers,
+        });
+        outbox.events.extend(moved);
     }
 
     /// The keys in use are going to be others: keeps them with the agreement that they came from, where
@@ -118,6 +133,23 @@ impl Endpoint {
             parked.filter(|parked| parked.shield.is_none() && parked.agreement.has_keys());
         if let Some(owner) = owners.next() {
             owner.shield = Some(core::mem::replace(&mut self.shield, Shield::Shut));
+        }
+    }
+
+    /// Goes on with the keys of before a restart.
+    fn use_established(
+        &mut self,
+        dtls: &Dtls,
+        rollovers: &Rollovers,
+        now_micros: u64,
+        outbox: &mut Outbox<'_>,
+    ) {
+        let Some(keys) = &dtls.established else {
+            return;
+        };
+        self.use_keys(keys, rollovers, now_micros, outbox);
+        if let Some(keys) = &dtls.established_rtcp {
+            self.set_rtcp_keys(keys, rollovers.rtcp_alone, now_micros, outbox);
         }
     }
 
@@ -247,36 +279,52 @@ impl Endpoint {
                 self.park_shield();
                 self.use_keys(&keys, &Rollovers::default(), now_micros, outbox);
                 self.identified(Channel::Rtp, party, now_micros, outbox);
-                outbox.events.push(Event::Secured {
-                    endpoint: self.id,
-                    keys,
-                });
+                self.tell_secured(MediaPort::Rtp, keys, outbox);
                 let early = self
                     .setup
                     .as_mut()
                     .and_then(|setup| setup.early_rtcp_keys.take());
                 if let Some(keys) = early {
-                    self.use_rtcp_keys(keys, outbox);
+                    self.use_rtcp_keys(keys, now_micros, outbox);
                 }
             }
             Some(Agreement::Keys(Channel::Rtcp, party, keys)) => {
                 self.identified(Channel::Rtcp, party, now_micros, outbox);
-                self.use_rtcp_keys(keys, outbox);
+                self.use_rtcp_keys(keys, now_micros, outbox);
             }
         }
     }
 
-    fn use_rtcp_keys(&mut self, keys: SrtpKeys, outbox: &mut Outbox<'_>) {
+    fn use_rtcp_keys(&mut self, keys: SrtpKeys, now_micros: u64, outbox: &mut Outbox<'_>) {
         // The keys in use may still be those of another agreement.
         let setup = self.setup.as_ref();
         let agreement = setup.and_then(|setup| setup.agreement.as_ref());
         if agreement.is_some_and(KeyAgreement::has_keys) {
-            if let Err(failure) = self.shield.set_rtcp_keys(&keys) {
-                self.tell_unprotected(failure, outbox);
-            }
+            self.set_rtcp_keys(&keys, RtcpPosition::default(), now_micros, outbox);
+            self.tell_secured(MediaPort::Rtcp, keys, outbox);
         } else if let Some(setup) = &mut self.setup {
             setup.early_rtcp_keys = Some(keys);
         }
+    }
+
+    fn set_rtcp_keys(
+        &mut self,
+        keys: &SrtpKeys,
+        position: RtcpPosition,
+        now_micros: u64,
+        outbox: &mut Outbox<'_>,
+    ) {
+        if let Err(failure) = self.shield.set_rtcp_keys(keys, position, now_micros) {
+            self.tell_unprotected(failure, outbox);
+        }
+    }
+
+    fn tell_secured(&self, port: MediaPort, keys: SrtpKeys, outbox: &mut Outbox<'_>) {
+        outbox.events.push(Event::Secured {
+            endpoint: self.id,
+            port,
+            keys,
+        });
     }
 
     fn identified(

@@ -3,6 +3,7 @@
 mod early;
 mod forked;
 mod keys;
+mod own_rtcp;
 mod phone;
 mod protected;
 mod rig;

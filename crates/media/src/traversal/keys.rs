@@ -44,6 +44,7 @@ pub(super) fn dtls(role: DtlsRole, expected: &Certificate) -> Dtls {
         role,
         fingerprints: vec![expected.fingerprint()],
         established: None,
+        established_rtcp: None,
     }
 }
 

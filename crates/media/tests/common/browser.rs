@@ -126,6 +126,7 @@ impl Browser {
                 },
                 fingerprints: vec![self.own.fingerprint()],
                 established: None,
+                established_rtcp: None,
             }),
         };
         Remote {

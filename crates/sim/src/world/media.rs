@@ -7,7 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use fernamt_exchange::media::{
-    Command, EndpointId, Event, Protection, Refusal, Remote, SrtpKey, SrtpKeys, Statistics,
+    Command, EndpointId, Event, MediaPort, Protection, Refusal, Remote, SrtpKey, SrtpKeys,
+    Statistics,
 };
 use fernamt_sdp::CryptoSuite;
 use fernamt_sip::time::Time;
@@ -114,7 +115,11 @@ impl Media {
                 {
                     let endpoint = *endpoint;
                     let keys = keys_of(endpoint);
-                    return Ok(Some(Event::Secured { endpoint, keys }));
+                    return Ok(Some(Event::Secured {
+                        endpoint,
+                        port: MediaPort::Rtp,
+                        keys,
+                    }));
                 }
             }
             Command::Bridge { a, b } => {

@@ -123,6 +123,7 @@ fn tell_remote(stack: &mut Stack, end: &End, other: Option<&Talk>) {
     }
     if let Protection::Dtls(dtls) = &mut remote.protection {
         dtls.established = end.established.clone();
+        dtls.established_rtcp = end.established_rtcp.clone();
     }
     remote.rollovers = end.rollovers.clone();
     let (endpoint, remote) = (end.id, Box::new(remote));

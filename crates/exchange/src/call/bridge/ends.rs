@@ -51,6 +51,8 @@ pub(super) struct End {
     pub(super) offered: Option<TransportDescription>,
     /// The keys of the last handshake on the media path.
     pub(super) established: Option<SrtpKeys>,
+    /// Those of the last one on the port of RTCP, where it has one of its own.
+    pub(super) established_rtcp: Option<SrtpKeys>,
     /// How far protected streams have come.
     pub(super) rollovers: Rollovers,
     /// The section whose ports carry this stream, where that is another one (RFC 9143).
@@ -111,6 +113,7 @@ impl End {
             proposed: None,
             offered: None,
             established: None,
+            established_rtcp: None,
             rollovers: Rollovers::default(),
             carrier: None,
             bridged: false,
@@ -133,6 +136,7 @@ impl End {
             forget_positions(&mut self.rollovers, before, now);
             if !is_same_association(before, now) {
                 self.established = None;
+                self.established_rtcp = None;
             }
         }
         self.agreed = Some(proposed);
@@ -166,12 +170,14 @@ fn forget_positions(rollovers: &mut Rollovers, before: &Protection, now: &Protec
     if !ours_stay {
         rollovers.ours.clear();
         rollovers.rtcp = 0;
+        rollovers.rtcp_alone.sent = 0;
         rollovers.sent_packets = 0;
         rollovers.made_up_names = None;
     }
     if !theirs_stay {
         rollovers.theirs.clear();
         rollovers.heard_packets = (0, 0);
+        rollovers.rtcp_alone.heard = 0;
     }
 }
 

@@ -67,7 +67,8 @@ impl Maker<'_> {
             (None, None) => {
                 let mut first = self.first_offer(stack);
                 if self.policy.ice && first.ice.is_none() {
-                    first.ice = self.ice(stack, first.rtcp_mux);
+                    // Where `a=rtcp` says what else there is, a phone may take that (RFC 5761 section 5.1.3).
+                    first.ice = self.ice(stack, first.rtcp_mux && first.rtcp.is_none());
                 }
                 first
             }
@@ -116,11 +117,7 @@ impl Maker<'_> {
             (_, encryption::Keying::Sdes | encryption::Keying::SdesFeedback) => {
                 self.sdes_offer(stack, feedback)
             }
-            (_, encryption::Keying::Dtls) => TransportDescription {
-                fingerprints: own_fingerprint(&stack.config),
-                setup: Some(Setup::ActPass),
-                ..TransportDescription::new(Profile::UdpTlsSavp)
-            },
+            (_, encryption::Keying::Dtls) => self.dtls_offer(&stack.config),
             (_, encryption::Keying::WebRtc) => self.browser_offer(stack),
         }
     }
@@ -136,6 +133,19 @@ impl Maker<'_> {
         TransportDescription {
             cryptos: first_cryptos(stack, self.has_room),
             ..TransportDescription::new(profile)
+        }
+    }
+
+    /// One port needs one handshake. A phone that does not know how to share it takes two, of which
+    /// `a=rtcp` names the second (RFC 5761 section 5.1.1).
+    fn dtls_offer(&self, config: &Config) -> TransportDescription {
+        let rtcp = self.address.port().checked_add(1);
+        TransportDescription {
+            fingerprints: own_fingerprint(config),
+            setup: Some(Setup::ActPass),
+            rtcp_mux: true,
+            rtcp: rtcp.map(|port| SocketAddr::new(self.address.ip(), port)),
+            ..TransportDescription::new(Profile::UdpTlsSavp)
         }
     }
 

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::encryption::Policy;
 use crate::interface::Output;
 use crate::leg::CallSlot;
-use crate::media::{self, EndpointId, Rollovers, SrtpKeys};
+use crate::media::{self, EndpointId, MediaPort, Rollovers, SrtpKeys};
 use crate::stack::Stack;
 use ends::{End, Ends};
 use words::Cover;
@@ -313,14 +313,20 @@ impl Bridge {
     }
 
     /// The keys of a handshake on the media path. False: there is no such endpoint any more.
-    pub(super) fn secured(&mut self, endpoint: EndpointId, keys: SrtpKeys) -> bool {
-        match self.end_mut(endpoint) {
-            Some(end) => {
-                end.established = Some(keys);
-                true
-            }
-            None => false,
+    pub(super) fn secured(
+        &mut self,
+        endpoint: EndpointId,
+        port: MediaPort,
+        keys: SrtpKeys,
+    ) -> bool {
+        let Some(end) = self.end_mut(endpoint) else {
+            return false;
+        };
+        match port {
+            MediaPort::Rtp => end.established = Some(keys),
+            MediaPort::Rtcp => end.established_rtcp = Some(keys),
         }
+        true
     }
 
     /// How far protected streams have come. False: there is no such endpoint any more.

@@ -226,6 +226,7 @@ impl From<SecondProtection> for Protection {
                 role,
                 fingerprints,
                 established: established.map(SrtpKeys::from),
+                established_rtcp: None,
             }),
         }
     }

@@ -16,6 +16,9 @@ use crate::media::{
     SrtpKey, SrtpKeys,
 };
 
+/// The component of RTP, and of RTCP where both share a port (RFC 8445 section 13).
+const RTP_COMPONENT: u16 = 1;
+
 /// Who made the offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Both {
@@ -63,15 +66,20 @@ pub(super) fn settle(
         .filter(|_| theirs.mid_extension.is_some());
     remote.mid = extension.zip(theirs.mid.clone());
     if both == Both::WeOffered {
-        keep_what_was_chosen(talk, settled.keying);
+        keep_what_was_chosen(talk, &settled);
     }
     Ok(())
 }
 
 /// Of what we have offered only what the party has chosen goes on.
-fn keep_what_was_chosen(talk: &mut Talk, keying: SettledKeying) {
+fn keep_what_was_chosen(talk: &mut Talk, settled: &Settled) {
     let Some(ours) = &mut talk.ours else { return };
-    match keying {
+    ours.rtcp_mux = settled.rtcp_mux;
+    ours.rtcp = None;
+    if let Some(ice) = ours.ice.as_mut().filter(|_| settled.rtcp_mux) {
+        ice.candidates.retain(|own| own.component == RTP_COMPONENT);
+    }
+    match settled.keying {
         SettledKeying::None => {
             ours.cryptos.clear();
             ours.fingerprints.clear();
@@ -130,6 +138,7 @@ fn protection(
                 role,
                 fingerprints: fingerprints.collect(),
                 established: None,
+                established_rtcp: None,
             }))
         }
     }

@@ -1,7 +1,9 @@
 //! A phone that agrees on keys with an endpoint, as the client, and the time that takes: none, as long as
 //! nothing has to be sent again.
 
-use fernamt_exchange::media::{Dtls, DtlsRole, Event, Offer, Protection, Remote, SrtpKeys};
+use fernamt_exchange::media::{
+    Dtls, DtlsRole, Event, MediaPort, Offer, Protection, Remote, SrtpKeys,
+};
 use fernamt_rtp::srtp::{Protector, Unprotector};
 
 use super::rig::{Rig, certificate};
@@ -46,6 +48,7 @@ impl Phone {
             role: DtlsRole::Client,
             fingerprints: vec![exchange.fingerprint()],
             established: None,
+            established_rtcp: None,
         };
         Phone {
             at: at.parse().unwrap(),
@@ -62,6 +65,7 @@ impl Phone {
             role: DtlsRole::Server,
             fingerprints: vec![self.own.fingerprint()],
             established: None,
+            established_rtcp: None,
         };
         Remote {
             protection: Protection::Dtls(dtls),
@@ -157,6 +161,7 @@ pub(super) fn secured(phone: &Phone) -> Event {
     let SrtpKeys { ours, theirs } = phone.keys.clone().unwrap();
     Event::Secured {
         endpoint: EndpointId(1),
+        port: MediaPort::Rtp,
         keys: SrtpKeys {
             ours: theirs,
             theirs: ours,
