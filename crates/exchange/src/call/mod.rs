@@ -3,6 +3,7 @@
 
 mod answer;
 mod bridge;
+mod direct;
 mod late;
 mod modify;
 mod protect;

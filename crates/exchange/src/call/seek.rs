@@ -10,7 +10,7 @@ use fernamt_charging::{LegRole, Releaser};
 use fernamt_sip::timer::TimerId;
 use fernamt_sip::uri::Host;
 
-use super::bridge::{CannotCarry, Side, names_keys};
+use super::bridge::{CannotCarry, Side};
 use super::release::Ending;
 use super::{Call, Carry, Carrying, Leg, MAX_LEGS, Stage};
 use crate::cause::Cause;
@@ -157,47 +157,6 @@ impl Call {
         };
         self.stage = Stage::Seeking(Box::new(seeking));
         self.try_next_group(stack);
-    }
-
-    /// Media flow directly when both devices want it and neither is behind a NAT, as far as can be
-    /// seen from here, and no key would leave encrypted signalling for signalling that is not.
-    fn choose_media_path(
-        &mut self,
-        stack: &mut Stack,
-        callee: &Device,
-        groups: &[Vec<Arc<Binding>>],
-    ) {
-        let caller_device = self.caller.device.as_ref();
-        let Some(caller) = self.legs.first().map(|caller| &caller.sip) else {
-            return;
-        };
-        if !caller_device.is_some_and(|device| device.direct_media) || !callee.direct_media {
-            return;
-        }
-        let (flow, offer) = (caller.flow(), caller.offer());
-        let mut phones = groups.iter().flatten();
-        let is_same_family =
-            |binding: &Arc<Binding>| binding.received.is_ipv4() == flow.remote.is_ipv4();
-        let is_same_secrecy =
-            |binding: &Arc<Binding>| binding.transport.is_secure() == flow.transport.is_secure();
-        let has_keys = offer.is_some_and(|offer| names_keys(&offer));
-        let why_not = if !phones.clone().all(is_same_family) {
-            "one speaks IPv4 and the other IPv6"
-        } else if !caller.offers_its_own_address()
-            || !phones
-                .clone()
-                .all(|binding| routing::is_in_the_open(binding))
-        {
-            "one of them is behind a NAT"
-        } else if has_keys && !phones.all(is_same_secrecy) {
-            "the signalling of one of them is not encrypted, and keys of the other would cross it"
-        } else {
-            self.bridge.set_direct();
-            let why = "Media flow directly between the two devices, as both allow it.";
-            return self.decided(stack, why);
-        };
-        let why = format!("Both devices allow direct media, but {why_not}: media are relayed.");
-        self.decided(stack, &why);
     }
 
     /// Makes legs for the next group, and invites them when there is something to offer.

@@ -33,7 +33,7 @@ use crate::stack::Stack;
 use ends::{End, Ends};
 use words::Cover;
 
-pub(super) use direct::names_keys;
+pub(super) use direct::{check_direct, names_keys};
 pub(super) use first_version::FirstBridge;
 pub(super) use reach::{Prospect, Reach};
 pub(super) use second_version::SecondBridge;
@@ -211,13 +211,10 @@ impl Bridge {
         description: &[u8],
     ) -> Result<bool, CannotCarry> {
         let parsed = SessionDescription::parse(description).map_err(|_| CannotCarry::Malformed)?;
-        let wanted = self.wanted(stack, from, &parsed)?;
-        if self.would_expose_keys(description) {
-            return Err(CannotCarry::ExposesKeys);
-        }
         if self.direct {
-            return Ok(true);
+            return self.check_direct_offer(&parsed).map(|()| true);
         }
+        let wanted = self.wanted(stack, from, &parsed)?;
         let sides: Vec<Side> = std::iter::once(Side::Caller)
             .chain(self.callee_sides())
             .collect();
