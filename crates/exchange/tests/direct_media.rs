@@ -5,6 +5,7 @@
 
 mod rig;
 
+use fernamt_exchange::interface::Target;
 use fernamt_sip::message::Name;
 use fernamt_sip::transport::Transport;
 use rig::sdp::{KEY, Kind, answer};
@@ -159,4 +160,172 @@ fn an_offer_in_mid_call_that_is_less_than_one_of_both_requires_is_refused() {
             bert.expect_nothing(&mut rig);
         }
     }
+}
+
+/// A phone that is called says to try `contact` instead.
+fn redirect(rig: &mut Rig, phone: &Phone, invite: &str, contact: &str) {
+    let moved = phone.response(invite, "302 Moved Temporarily", "", "");
+    let own = format!("<sip:{}@{}>", phone.user, phone.address);
+    assert!(moved.contains(&own), "{moved}");
+    phone.send(rig, &moved.replace(&own, &format!("<{contact}>")));
+}
+
+/// Two phones of Bert ring with direct media and keys, and the first sends the call on to `contact`.
+/// Whoever answers then, the call goes on. Gives the journal, and what was sent to others meanwhile.
+fn redirected_beside(rig: &mut Rig, anna: &mut Phone, bert: &Phone, contact: &str) -> String {
+    let mut other = on(bert.transport, "bert", 10);
+    other.register(rig);
+    let sent = call(rig, anna, &Kind::Sdes.offer("198.51.100.7", 4000));
+    let first = bert.expect(rig, "INVITE");
+    let second = other.expect(rig, "INVITE");
+    assert!(first.contains(KEY) && second.contains(KEY));
+    redirect(rig, bert, &first, contact);
+    bert.expect(rig, "ACK");
+    anna.expect_nothing(rig);
+    other.expect_nothing(rig);
+    let his = answer(&body(&second), "198.51.100.10", 5000, true);
+    other.respond(rig, &second, "200 OK", "", &his);
+    other.expect(rig, "ACK");
+    let ok = anna.expect(rig, "SIP/2.0 200");
+    assert!(ok.contains("Media-Encryption: direct"), "{ok}");
+    let mut hers = anna.talk_as_caller(&sent, &ok);
+    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
+    anna.send(rig, &ack);
+    hang_up(rig, anna, &mut hers)
+}
+
+fn target(transport: Transport, address: &str) -> Target {
+    Target {
+        transport,
+        address: address.parse().unwrap(),
+        server_name: None,
+    }
+}
+
+/// Whether somebody other than Anna and Bert has got an INVITE.
+fn reached(rig: &Rig, address: &str) -> bool {
+    rig.wire
+        .iter()
+        .any(|(flow, text)| flow.remote == address.parse().unwrap() && text.starts_with("INVITE"))
+}
+
+#[test]
+fn an_address_outside_gets_no_direct_media_beside_phones_that_ring() {
+    use Transport::{Tls, Udp};
+    for (transport, contact, found) in [
+        (Udp, "sips:x@elsewhere.example", Tls),
+        (Udp, "sip:x@elsewhere.example", Udp),
+        (Tls, "sips:x@elsewhere.example", Tls),
+        (Udp, "sip:x@198.51.100.99:5099", Udp),
+    ] {
+        let (mut rig, mut anna, bert) = two(transport, "offered", "offered");
+        rig.targets = vec![target(found, "198.51.100.99:5099")];
+        let words = redirected_beside(&mut rig, &mut anna, &bert, contact);
+        assert!(!reached(&rig, "198.51.100.99:5099"), "{contact}");
+        let why =
+            "An address is left out, as other phones ring with direct media, and nothing is known";
+        assert!(words.contains(why), "{words}");
+    }
+}
+
+/// Carla's phone, registered along a proxy whose name has to be looked up.
+fn carla_behind(rig: &mut Rig, transport: Transport, proxy: Option<&str>) -> Phone {
+    let mut carla = on(transport, "carla", 9);
+    let path = proxy.map(|proxy| format!("Supported: path\r\nPath: <sip:{proxy};lr>\r\n"));
+    let extra = path.unwrap_or_default() + "Expires: 600\r\n";
+    carla.authenticated(rig, "REGISTER", "sip:192.0.2.1", &extra, "");
+    carla.expect(rig, "SIP/2.0 200");
+    carla
+}
+
+#[test]
+fn what_a_phone_behind_a_named_proxy_can_have_is_judged_when_its_way_is_known() {
+    use Transport::{Tls, Udp};
+    for (transport, found) in [(Udp, Udp), (Udp, Tls), (Tls, Tls), (Tls, Udp)] {
+        let (mut rig, mut anna, bert) = two(transport, "offered", "offered");
+        rig.allow_direct_media("carla");
+        rig.targets = vec![target(found, "198.51.100.99:5099")];
+        carla_behind(&mut rig, transport, Some("proxy.example"));
+        let words = redirected_beside(&mut rig, &mut anna, &bert, "sip:carla@192.0.2.1");
+        assert_eq!(
+            reached(&rig, "198.51.100.99:5099"),
+            transport == found,
+            "{words}"
+        );
+        let left_out = words.contains("and keys of the other would cross it");
+        assert_eq!(left_out, transport != found, "{words}");
+    }
+}
+
+#[test]
+fn a_phone_whose_way_turns_out_to_be_another_has_relayed_media_where_no_other_rings() {
+    let (mut rig, mut anna, mut bert) = two(Transport::Udp, "offered", "offered");
+    rig.targets = vec![target(Transport::Tls, "198.51.100.99:5099")];
+    let path = "Supported: path\r\nPath: <sip:proxy.example;lr>\r\nExpires: 600\r\n";
+    bert.authenticated(&mut rig, "REGISTER", "sip:192.0.2.1", path, "");
+    bert.expect(&mut rig, "SIP/2.0 200");
+    call(&mut rig, &mut anna, &Kind::Sdes.offer("198.51.100.7", 4000));
+    let mut proxy = Phone::new("bert", "198.51.100.99:5099");
+    proxy.transport = Transport::Tls;
+    let invite = proxy.expect(&mut rig, "INVITE");
+    assert!(!invite.contains(KEY), "{invite}");
+    assert_eq!(rig.open_ports.len(), 2);
+    anna.expect_nothing(&mut rig);
+}
+
+#[test]
+fn a_phone_that_a_call_is_redirected_to_has_direct_media_only_where_its_device_allows_them() {
+    for (allows, router, why) in [
+        (true, None, None),
+        (false, None, Some("the device does not allow them")),
+        (
+            true,
+            Some(
+                (|text| text.replace("sip:carla@198.51.100.9", "sip:carla@10.0.0.9"))
+                    as fn(&str) -> String,
+            ),
+            Some("one of them is behind a NAT"),
+        ),
+    ] {
+        let (mut rig, mut anna, bert) = two(Transport::Udp, "offered", "offered");
+        if allows {
+            rig.allow_direct_media("carla");
+        }
+        let mut carla = on(Transport::Udp, "carla", 9);
+        carla.router = router;
+        carla.register(&mut rig);
+        let words = redirected_beside(&mut rig, &mut anna, &bert, "sip:carla@192.0.2.1");
+        assert_eq!(reached(&rig, "198.51.100.9:5060"), why.is_none(), "{words}");
+        if let Some(why) = why {
+            let why = format!("left out, as other phones ring with direct media, and {why}.");
+            assert!(words.contains(&why), "{words}");
+        }
+    }
+    // IPv6 beside IPv4.
+    let (mut rig, mut anna, bert) = two(Transport::Udp, "offered", "offered");
+    rig.allow_direct_media("carla");
+    let mut carla = Phone::new("carla", "[2001:db8::9]:5060");
+    carla.register(&mut rig);
+    let words = redirected_beside(&mut rig, &mut anna, &bert, "sip:carla@192.0.2.1");
+    assert!(
+        words.contains("one speaks IPv4 and the other IPv6"),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_redirection_to_nowhere_leaves_the_next_phones_their_direct_media() {
+    let (mut rig, mut anna, mut bert) = two(Transport::Udp, "offered", "offered");
+    bert.contact_params = ";q=0.9";
+    bert.register(&mut rig);
+    let mut other = on(Transport::Udp, "bert", 10);
+    other.contact_params = ";q=0.1";
+    other.register(&mut rig);
+    let offer = Kind::Plain.offer("198.51.100.7", 4000);
+    call(&mut rig, &mut anna, &offer);
+    let invite = bert.expect(&mut rig, "INVITE");
+    redirect(&mut rig, &bert, &invite, "mailto:bert@example.org");
+    bert.expect(&mut rig, "ACK");
+    other.expect(&mut rig, "INVITE");
+    assert!(rig.media.is_empty());
 }

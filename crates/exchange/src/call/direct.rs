@@ -6,15 +6,23 @@ use std::sync::Arc;
 use fernamt_sdp::{SessionDescription, TransportError};
 use fernamt_sip::transport::Transport;
 
-use super::Call;
 use super::bridge::{Side, check_direct, names_keys};
+use super::{Call, Stage};
+use crate::cause::Cause;
 use crate::directory::Device;
 use crate::encryption::{Encryption, MediaTransport, Policy};
+use crate::leg::LegCommand;
 use crate::registrar::Binding;
 use crate::routing;
 use crate::stack::Stack;
 
 const BEHIND_A_NAT: &str = "one of them is behind a NAT";
+
+/// What is against direct media with an address that is no phone of ours.
+pub(super) const NOTHING_IS_KNOWN: &str = "nothing is known of what is there";
+
+/// What follows where the phones have direct media already.
+const OTHERS_HAVE_DIRECT: &str = "other phones ring with direct media";
 
 impl Call {
     /// Media flow directly when both devices want it and neither is behind a NAT, as far as can be
@@ -83,5 +91,75 @@ impl Call {
             }
             _ => Some("one of them is never encrypted, and what is offered is"),
         }
+    }
+
+    /// What is against direct media with a phone of this device, whatever is offered, in words.
+    pub(super) fn against_phone(&self, device: &Device, phone: &Binding) -> Option<&'static str> {
+        match device.direct_media {
+            true => self.against_way(phone),
+            false => Some("the device does not allow them"),
+        }
+    }
+
+    /// What is against direct media with a leg, in words. Of a host that is still to be looked up its
+    /// signalling is not known.
+    fn against_leg(&self, stack: &Stack, leg: u8) -> Option<&'static str> {
+        let found = self.legs.get(usize::from(leg))?;
+        found.against_direct.or_else(|| {
+            let way = found.sip.known_way()?;
+            self.against_passing(stack, found.wishes, way.transport)
+        })
+    }
+
+    /// Those of these new legs that can have the media of the call. Direct media become relayed ones where
+    /// something is against them; once phones ring with them, the leg is left out.
+    pub(super) fn with_media(&mut self, stack: &mut Stack, legs: &[u8]) -> Vec<u8> {
+        let against = |leg: &u8| self.against_leg(stack, *leg);
+        let first = match self.bridge.is_direct() {
+            true => legs.iter().find_map(against),
+            false => None,
+        };
+        let Some(why) = first else {
+            return legs.to_vec();
+        };
+        if !self.is_anybody_invited() {
+            self.relay(stack, why);
+            return legs.to_vec();
+        }
+        let mut kept = Vec::with_capacity(legs.len());
+        for &leg in legs {
+            match self.against_leg(stack, leg) {
+                Some(why) => self.leave_out(stack, leg, why),
+                None => kept.push(leg),
+            }
+        }
+        kept
+    }
+
+    /// Media that were to be direct are relayed.
+    pub(super) fn relay(&mut self, stack: &Stack, why: &str) {
+        self.bridge.set_relayed();
+        self.decided(stack, &format!("Media are relayed, as {why}."));
+    }
+
+    /// A new leg cannot be carried to while others ring: goes on with those.
+    pub(super) fn leave_uninvited_out(&mut self, stack: &mut Stack) {
+        for leg in self.uninvited() {
+            self.leave_out(stack, leg, "what is offered cannot pass as it is");
+        }
+    }
+
+    fn leave_out(&mut self, stack: &mut Stack, leg: u8, why: &str) {
+        let why = format!("An address is left out, as {OTHERS_HAVE_DIRECT}, and {why}.");
+        self.decided(stack, &why);
+        if let Stage::Seeking(seeking) = &mut self.stage {
+            seeking.leave(leg);
+        }
+        self.bridge.drop_callee(stack, Side::Callee(leg));
+        let release = LegCommand::Release {
+            cause: Cause::INCOMPATIBLE_DESTINATION,
+            elsewhere: false,
+        };
+        self.tell(stack, leg, release);
     }
 }

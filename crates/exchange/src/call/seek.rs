@@ -11,6 +11,7 @@ use fernamt_sip::timer::TimerId;
 use fernamt_sip::uri::Host;
 
 use super::bridge::{CannotCarry, Side};
+use super::direct::NOTHING_IS_KNOWN;
 use super::release::Ending;
 use super::{Call, Carry, Carrying, Leg, MAX_LEGS, Stage};
 use crate::cause::Cause;
@@ -185,6 +186,10 @@ impl Call {
     ) -> Option<u8> {
         let destination = Destination::of_binding(binding, stack);
         let leg = self.add_leg(stack, destination, Some(device))?;
+        let against = self.against_phone(device, binding);
+        if let Some(found) = self.legs.get_mut(usize::from(leg)) {
+            found.against_direct = against;
+        }
         self.tell_way(stack, leg, binding.nat(), binding.received);
         Some(leg)
     }
@@ -213,6 +218,7 @@ impl Call {
             user: device.map(|device| device.user.clone()),
             wishes: device.map(|device| (device.encryption, device.media_transport)),
             ice,
+            against_direct: Some(NOTHING_IS_KNOWN),
             protection: None,
             over: false,
         });
@@ -225,8 +231,13 @@ impl Call {
     /// Sends the INVITEs of new legs, after their addresses have been found and their media endpoints
     /// have been opened.
     pub(super) fn invite(&mut self, stack: &mut Stack, legs: &[u8]) {
-        let mut reachable = legs.len();
-        for &leg in legs {
+        let fit = self.with_media(stack, legs);
+        if fit.is_empty() && !legs.is_empty() {
+            let rejection = Rejection::from_cause(Cause::INCOMPATIBLE_DESTINATION);
+            return self.go_on_after(stack, rejection);
+        }
+        let mut reachable = fit.len();
+        for leg in fit {
             let found = self.legs.get_mut(usize::from(leg));
             if found.is_some_and(|found| found.sip.look_up(stack)) {
                 reachable -= 1;
@@ -260,12 +271,36 @@ impl Call {
         self.invite(stack, &[leg]);
     }
 
+    /// Whether a phone has the offer of the caller, and may answer it.
+    pub(super) fn is_anybody_invited(&self) -> bool {
+        let Stage::Seeking(seeking) = &self.stage else {
+            return false;
+        };
+        let mut legs = seeking.active.iter();
+        legs.any(|leg| {
+            let found = self.legs.get(usize::from(*leg));
+            found.is_some_and(|found| found.sip.is_invited())
+        })
+    }
+
+    /// The legs that wait for the offer of the caller.
+    pub(super) fn uninvited(&self) -> Vec<u8> {
+        let Stage::Seeking(seeking) = &self.stage else {
+            return Vec::new();
+        };
+        let mut legs = seeking.active.clone();
+        legs.retain(|leg| {
+            let found = self.legs.get(usize::from(*leg));
+            found.is_some_and(|found| found.sip.is_to_be_invited())
+        });
+        legs
+    }
+
     /// Invites every leg that has not been invited.
     pub(super) fn send_invitations(&mut self, stack: &mut Stack, offer: Option<&[u8]>) {
         let Stage::Seeking(seeking) = &self.stage else {
             return;
         };
-        let uninvited: Vec<u8> = seeking.active.clone();
         let alone = seeking.only_leg().is_some();
         let caller_takes_reliable = self
             .legs
@@ -274,13 +309,7 @@ impl Call {
         if let Some(offer) = offer {
             self.bridge.take_offer(stack, Side::Caller, offer);
         }
-        for leg in uninvited {
-            let Some(found) = self.legs.get(usize::from(leg)) else {
-                continue;
-            };
-            if !found.sip.is_to_be_invited() {
-                continue;
-            }
+        for leg in self.uninvited() {
             let side = self.make_callee_side(stack, leg);
             let description =
                 offer.and_then(|offer| self.bridge.write_offer(stack, Side::Caller, side, offer));
@@ -322,6 +351,10 @@ impl Call {
                 if ready {
                     self.carry_on(stack);
                 }
+            }
+            Err(_) if matches!(then, Carry::Seek) && self.is_anybody_invited() => {
+                // The phones that ring have got it.
+                self.leave_uninvited_out(stack);
             }
             Err(cannot) => {
                 self.carrying = None;
