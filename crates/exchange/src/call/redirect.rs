@@ -10,7 +10,7 @@ use super::{Call, Stage};
 use crate::cause::Cause;
 use crate::interface::{self, Answer, Question};
 use crate::leg::Rejection;
-use crate::leg::sip::destination::Destination;
+use crate::leg::sip::destination::{Destination, without_password};
 use crate::registrar::Binding;
 use crate::routing::is_ours;
 use crate::stack::{Asker, Stack};
@@ -50,7 +50,8 @@ impl Call {
                 self.decided(stack, "The call was redirected too often.");
                 break;
             }
-            let why = format!("The device redirects the call to {}.", Escaped(&contact));
+            let where_to = without_password(&contact);
+            let why = format!("The device redirects the call to {}.", Escaped(&where_to));
             self.decided(stack, &why);
             match user {
                 Some(user) => self.look_up_redirect(stack, user, redirection),
