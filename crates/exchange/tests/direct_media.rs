@@ -8,7 +8,7 @@ mod rig;
 use fernamt_exchange::interface::Target;
 use fernamt_sip::message::Name;
 use fernamt_sip::transport::Transport;
-use rig::sdp::{KEY, Kind, answer};
+use rig::sdp::{KEY, Kind, OTHER_KEY, answer};
 use rig::secure::config;
 use rig::{Phone, Rig, Talk, body, header};
 
@@ -328,4 +328,142 @@ fn a_redirection_to_nowhere_leaves_the_next_phones_their_direct_media() {
     bert.expect(&mut rig, "ACK");
     other.expect(&mut rig, "INVITE");
     assert!(rig.media.is_empty());
+}
+
+#[test]
+fn a_phone_that_refuses_what_another_phone_offers_is_not_made_the_same_offer_again() {
+    for kind in [Kind::Plain, Kind::Opportunistic, Kind::Sdes] {
+        let (mut rig, mut anna, bert) = two(Transport::Udp, "offered", "offered");
+        call(&mut rig, &mut anna, &kind.offer("198.51.100.7", 4000));
+        let invite = bert.expect(&mut rig, "INVITE");
+        assert!(rig.media.is_empty());
+        bert.respond(&mut rig, &invite, "488 Not Acceptable Here", "", "");
+        bert.expect(&mut rig, "ACK");
+        bert.expect_nothing(&mut rig);
+        anna.expect(&mut rig, "SIP/2.0 488");
+        let words = words(&rig);
+        assert!(!words.contains("it is offered"), "{words}");
+    }
+}
+
+/// The phone has gone over to UDP and asks from there.
+fn over_udp(phone: &mut Phone) {
+    phone.transport = Transport::Udp;
+    phone.connection = None;
+}
+
+#[test]
+fn keys_do_not_follow_a_phone_that_leaves_encrypted_signalling() {
+    // It offers from there itself, or is offered something after it was heard from there.
+    for offers in [true, false] {
+        let (mut rig, mut anna, bert) = two(Transport::Tls, "offered", "offered");
+        let offer = Kind::Sdes.offer("198.51.100.7", 4000);
+        let sent = call(&mut rig, &mut anna, &offer);
+        let invite = bert.expect(&mut rig, "INVITE");
+        let his = answer(&body(&invite), "198.51.100.8", 5000, true);
+        bert.respond(&mut rig, &invite, "200 OK", "", &his);
+        bert.expect(&mut rig, "ACK");
+        let ok = anna.expect(&mut rig, "SIP/2.0 200");
+        assert!(ok.contains(OTHER_KEY), "{ok}");
+        let mut hers = anna.talk_as_caller(&sent, &ok);
+        let mut his = bert.talk_as_callee(&invite);
+        let ack = anna.in_dialog(&mut hers, "ACK", "", "");
+        anna.send(&mut rig, &ack);
+        over_udp(&mut anna);
+        if !offers {
+            let refresh = anna.in_dialog(&mut hers, "UPDATE", "", "");
+            anna.send(&mut rig, &refresh);
+            anna.expect(&mut rig, "SIP/2.0 200");
+        }
+        let (from, to, talk) = match offers {
+            true => (&anna, &bert, &mut hers),
+            false => (&bert, &anna, &mut his),
+        };
+        let now = offer.replace("1 1 IN", "1 2 IN");
+        let reinvite = from.in_dialog(talk, "INVITE", "", &now);
+        from.send(&mut rig, &reinvite);
+        from.expect(&mut rig, "SIP/2.0 100");
+        let refused = from.expect(&mut rig, "SIP/2.0 488");
+        let warning = header(&refused, Name::Warning);
+        assert!(warning.contains("keys cannot pass"), "{warning}");
+        to.expect_nothing(&mut rig);
+    }
+}
+
+#[test]
+fn the_journal_says_over_which_signalling_keys_went_last() {
+    let (mut rig, mut anna, bert) = two(Transport::Tls, "offered", "never");
+    let offer = Kind::Sdes.offer("198.51.100.7", 4000);
+    let mut hers = talk(&mut rig, &mut anna, &bert, &offer);
+    over_udp(&mut anna);
+    let now = offer.replace("1 1 IN", "1 2 IN");
+    let reinvite = anna.in_dialog(&mut hers, "INVITE", "", &now);
+    anna.send(&mut rig, &reinvite);
+    anna.expect(&mut rig, "SIP/2.0 100");
+    let invite = bert.expect(&mut rig, "INVITE");
+    let his = answer(&body(&invite), "198.51.100.8", 5000, true);
+    bert.respond(&mut rig, &invite, "200 OK", "", &his);
+    bert.expect(&mut rig, "ACK");
+    anna.expect(&mut rig, "SIP/2.0 200");
+    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
+    anna.send(&mut rig, &ack);
+    let words = hang_up(&mut rig, &anna, &mut hers);
+    for path in [
+        "keys from the description over TLS",
+        "keys crossed an unencrypted signalling path (UDP)",
+    ] {
+        assert!(words.contains(path), "{path}: {words}");
+    }
+}
+
+/// A phone that rings has left its encrypted signalling: nothing new is offered, and it rings on.
+#[test]
+fn what_cannot_pass_to_a_new_phone_does_not_end_a_call_that_rings_elsewhere() {
+    let (mut rig, mut anna, bert) = two(Transport::Tls, "offered", "offered");
+    rig.allow_direct_media("carla");
+    let mut carla = on(Transport::Tls, "carla", 9);
+    carla.register(&mut rig);
+    let mut other = on(Transport::Tls, "bert", 10);
+    other.register(&mut rig);
+    let offer = Kind::Sdes.offer("198.51.100.7", 4000);
+    call(&mut rig, &mut anna, &offer);
+    let first = bert.expect(&mut rig, "INVITE");
+    let second = other.expect(&mut rig, "INVITE");
+    other.respond(&mut rig, &second, "180 Ringing", "", "");
+    anna.expect(&mut rig, "SIP/2.0 180");
+    over_udp(&mut other);
+    let mut his = other.talk_as_callee(&second);
+    let info = other.in_dialog(&mut his, "INFO", "", "");
+    other.send(&mut rig, &info);
+    rig.next_for(&other);
+    redirect(&mut rig, &bert, &first, "sip:carla@192.0.2.1");
+    bert.expect(&mut rig, "ACK");
+    anna.expect_nothing(&mut rig);
+    carla.expect_nothing(&mut rig);
+    other.expect_nothing(&mut rig);
+}
+
+#[test]
+fn a_password_in_a_contact_is_for_whoever_is_there_and_not_for_the_journal() {
+    let (mut rig, mut anna, bert) = two(Transport::Udp, "never", "never");
+    let offer = Kind::Plain.offer("198.51.100.7", 4000);
+    let sent = call(&mut rig, &mut anna, &offer);
+    let invite = bert.expect(&mut rig, "INVITE");
+    redirect(
+        &mut rig,
+        &bert,
+        &invite,
+        "sip:u:se;cret@198.51.100.99:5070;x=y",
+    );
+    bert.expect(&mut rig, "ACK");
+    let there = Phone::new("u", "198.51.100.99:5070");
+    there.expect(&mut rig, "INVITE sip:u:se;cret@198.51.100.99:5070;x=y");
+    let cancel = anna.cancel(&sent);
+    anna.send(&mut rig, &cancel);
+    let record = format!("{:?}", rig.records.last().unwrap());
+    assert!(!record.contains(":se"), "{record}");
+    assert!(
+        record.contains("redirects the call to sip:u@198.51.100.99:5070;x=y"),
+        "{record}"
+    );
 }

@@ -208,7 +208,7 @@ impl Call {
         }
         let leg = u8::try_from(self.legs.len()).ok()?;
         let ice = destination.ice;
-        let name = device.map_or_else(|| destination.name().into(), |device| device.user.clone());
+        let name = device.map_or_else(|| destination.name(), |device| device.user.clone());
         let sip = SipLeg::outgoing(stack, self.leg_id(leg), self.shard_key, destination);
         self.journal
             .party(stack.now.unix, leg, &name, &sip.peer_text());
@@ -341,6 +341,7 @@ impl Call {
         description: Description,
         then: Carry,
     ) {
+        self.follow_signalling();
         match self.bridge.prepare(stack, self.slot, from, &description) {
             Ok(ready) => {
                 self.carrying = Some(Carrying {

@@ -19,7 +19,7 @@ mod way;
 mod words;
 mod write;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use fernamt_sdp::{SessionDescription, TransportError};
 use fernamt_sip::transport::Flow;
@@ -302,10 +302,11 @@ impl Bridge {
             .find_map(|end| Some((end.id, end.rtp?)))
     }
 
-    /// Where the signalling of a side comes from now.
-    pub(super) fn expect_media_from(&mut self, side: Side, signalling: IpAddr) {
+    /// The signalling of a side takes this way now.
+    pub(super) fn follow_signalling(&mut self, side: Side, flow: &Flow) {
         if let Some(ends) = self.ends_mut(side) {
-            ends.signalling = signalling;
+            ends.signalling = flow.remote.ip();
+            ends.policy.signalling = flow.transport;
         }
     }
 
