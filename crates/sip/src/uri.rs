@@ -206,6 +206,15 @@ impl<'a> Uri<'a> {
         self.password
     }
 
+    /// The URI without its password, for what people and files are told.
+    pub fn without_password(&self) -> Cow<'a, str> {
+        let scheme = self.scheme_name();
+        match (self.user, self.password, self.text.split_once('@')) {
+            (Some(user), Some(_), Some((_, rest))) => format!("{scheme}:{user}@{rest}").into(),
+            _ => Cow::Borrowed(self.text),
+        }
+    }
+
     /// The host; an empty name for a URI that is not a SIP one.
     pub fn host(&self) -> Host<'a> {
         self.host

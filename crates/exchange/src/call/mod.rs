@@ -3,6 +3,7 @@
 
 mod answer;
 mod bridge;
+mod direct;
 mod late;
 mod modify;
 mod protect;
@@ -106,6 +107,8 @@ struct Leg {
     wishes: Option<(Encryption, MediaTransport)>,
     /// Whether it is offered ICE, whatever else it is offered.
     ice: bool,
+    /// What is against media between the caller and it that do not flow through us, in words.
+    against_direct: Option<&'static str>,
     /// How its media were protected since the call was answered: the weakest that applied.
     protection: Option<MediaProtection>,
     over: bool,
@@ -209,6 +212,7 @@ impl Call {
                 user,
                 wishes,
                 ice: false,
+                against_direct: None,
                 protection: None,
                 over: false,
             }],

@@ -49,6 +49,7 @@ impl Call {
         from: Side,
         answer: &[u8],
     ) -> Result<Option<Description>, TransportError> {
+        self.follow_signalling();
         self.bridge.take_answer(stack, from, answer)?;
         if self.bridge.is_direct() {
             self.agree_directly(from, answer);
@@ -208,9 +209,13 @@ impl Call {
         }
     }
 
-    /// Whether a party that refuses the offer that it is made now is made another one.
+    /// Whether a party that refuses the offer that it is made now is made another one. From phone to phone
+    /// there is none but that of the other phone.
     pub(super) fn has_another_offer(&self, side: Side) -> bool {
-        let policy = self.bridge.policy(side);
+        let policy = self
+            .bridge
+            .policy(side)
+            .filter(|_| !self.bridge.is_direct());
         policy.is_some_and(|policy| policy.after_refusal().is_some())
     }
 

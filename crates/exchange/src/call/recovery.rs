@@ -157,6 +157,7 @@ fn resume(
             user: leg.user,
             wishes: None,
             ice: false,
+            against_direct: None,
             protection: leg.protection,
             over: false,
         });

@@ -5,12 +5,12 @@ use fernamt_sip::escape::Escaped;
 use fernamt_sip::transport::Transport;
 use fernamt_sip::uri::{Scheme, Uri};
 
-use super::bridge::{Side, names_keys};
+use super::bridge::Side;
 use super::{Call, Stage};
 use crate::cause::Cause;
 use crate::interface::{self, Answer, Question};
-use crate::leg::sip::destination::Destination;
-use crate::leg::{LegCommand, Rejection};
+use crate::leg::Rejection;
+use crate::leg::sip::destination::{Destination, without_password};
 use crate::registrar::Binding;
 use crate::routing::is_ours;
 use crate::stack::{Asker, Stack};
@@ -50,7 +50,8 @@ impl Call {
                 self.decided(stack, "The call was redirected too often.");
                 break;
             }
-            let why = format!("The device redirects the call to {}.", Escaped(&contact));
+            let where_to = without_password(&contact);
+            let why = format!("The device redirects the call to {}.", Escaped(&where_to));
             self.decided(stack, &why);
             match user {
                 Some(user) => self.look_up_redirect(stack, user, redirection),
@@ -130,58 +131,17 @@ impl Call {
         self.add_leg(stack, destination, None)
     }
 
-    /// Invites new legs; where there is none, goes on with those that are left.
+    /// Invites new legs; where there is none, goes on with those that are left. Nobody has asked the
+    /// device that a call is redirected to whether it wants direct media: where no phone rings with them,
+    /// it gets relayed ones.
     fn invite_or_go_on(&mut self, stack: &mut Stack, legs: &[u8], rejection: Rejection) {
-        let legs = self.with_media(stack, legs);
         if legs.is_empty() {
-            self.go_on_after(stack, rejection);
-        } else {
-            self.invite(stack, &legs);
+            return self.go_on_after(stack, rejection);
         }
-    }
-
-    /// Nobody has asked the device that a call is redirected to whether it wants direct media, and what
-    /// is on the way to it: it gets relayed ones. While other phones ring with direct ones it gets those,
-    /// and is left out where keys would be read on the way. Gives those that are left.
-    fn with_media(&mut self, stack: &mut Stack, legs: &[u8]) -> Vec<u8> {
-        let Stage::Seeking(seeking) = &self.stage else {
-            return Vec::new();
-        };
-        if !self.bridge.is_direct() {
-            return legs.to_vec();
+        if self.bridge.is_direct() && !self.is_anybody_invited() {
+            self.relay(stack, "the call has been redirected");
         }
-        if seeking.active().iter().all(|leg| legs.contains(leg)) {
-            self.bridge.set_relayed();
-            self.decided(stack, "Media are relayed, as the call has been redirected.");
-            return legs.to_vec();
-        }
-        let (kept, exposed): (Vec<u8>, Vec<u8>) =
-            legs.iter().partition(|leg| !self.exposes_keys(**leg));
-        for leg in exposed {
-            let why = "An address is left out, as the keys of direct media would cross signalling that \
-                       is not encrypted.";
-            self.decided(stack, why);
-            if let Stage::Seeking(seeking) = &mut self.stage {
-                seeking.leave(leg);
-            }
-            let release = LegCommand::Release {
-                cause: Cause::INCOMPATIBLE_DESTINATION,
-                elsewhere: false,
-            };
-            self.tell(stack, leg, release);
-        }
-        kept
-    }
-
-    /// Whether the signalling of the caller and that of a leg differ, and keys would pass.
-    fn exposes_keys(&self, leg: u8) -> bool {
-        let secrecy = |leg: usize| {
-            let found = self.legs.get(leg)?;
-            Some(found.sip.flow().transport.is_secure())
-        };
-        let offer = self.legs.first().and_then(|caller| caller.sip.offer());
-        let has_keys = offer.is_some_and(|offer| names_keys(&offer));
-        has_keys && secrecy(0) != secrecy(usize::from(leg))
+        self.invite(stack, legs);
     }
 }
 

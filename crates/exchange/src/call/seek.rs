@@ -10,7 +10,8 @@ use fernamt_charging::{LegRole, Releaser};
 use fernamt_sip::timer::TimerId;
 use fernamt_sip::uri::Host;
 
-use super::bridge::{CannotCarry, Side, names_keys};
+use super::bridge::{CannotCarry, Side};
+use super::direct::NOTHING_IS_KNOWN;
 use super::release::Ending;
 use super::{Call, Carry, Carrying, Leg, MAX_LEGS, Stage};
 use crate::cause::Cause;
@@ -159,47 +160,6 @@ impl Call {
         self.try_next_group(stack);
     }
 
-    /// Media flow directly when both devices want it and neither is behind a NAT, as far as can be
-    /// seen from here, and no key would leave encrypted signalling for signalling that is not.
-    fn choose_media_path(
-        &mut self,
-        stack: &mut Stack,
-        callee: &Device,
-        groups: &[Vec<Arc<Binding>>],
-    ) {
-        let caller_device = self.caller.device.as_ref();
-        let Some(caller) = self.legs.first().map(|caller| &caller.sip) else {
-            return;
-        };
-        if !caller_device.is_some_and(|device| device.direct_media) || !callee.direct_media {
-            return;
-        }
-        let (flow, offer) = (caller.flow(), caller.offer());
-        let mut phones = groups.iter().flatten();
-        let is_same_family =
-            |binding: &Arc<Binding>| binding.received.is_ipv4() == flow.remote.is_ipv4();
-        let is_same_secrecy =
-            |binding: &Arc<Binding>| binding.transport.is_secure() == flow.transport.is_secure();
-        let has_keys = offer.is_some_and(|offer| names_keys(&offer));
-        let why_not = if !phones.clone().all(is_same_family) {
-            "one speaks IPv4 and the other IPv6"
-        } else if !caller.offers_its_own_address()
-            || !phones
-                .clone()
-                .all(|binding| routing::is_in_the_open(binding))
-        {
-            "one of them is behind a NAT"
-        } else if has_keys && !phones.all(is_same_secrecy) {
-            "the signalling of one of them is not encrypted, and keys of the other would cross it"
-        } else {
-            self.bridge.set_direct();
-            let why = "Media flow directly between the two devices, as both allow it.";
-            return self.decided(stack, why);
-        };
-        let why = format!("Both devices allow direct media, but {why_not}: media are relayed.");
-        self.decided(stack, &why);
-    }
-
     /// Makes legs for the next group, and invites them when there is something to offer.
     fn try_next_group(&mut self, stack: &mut Stack) {
         let Stage::Seeking(seeking) = &mut self.stage else {
@@ -226,6 +186,10 @@ impl Call {
     ) -> Option<u8> {
         let destination = Destination::of_binding(binding, stack);
         let leg = self.add_leg(stack, destination, Some(device))?;
+        let against = self.against_phone(device, binding);
+        if let Some(found) = self.legs.get_mut(usize::from(leg)) {
+            found.against_direct = against;
+        }
         self.tell_way(stack, leg, binding.nat(), binding.received);
         Some(leg)
     }
@@ -244,7 +208,7 @@ impl Call {
         }
         let leg = u8::try_from(self.legs.len()).ok()?;
         let ice = destination.ice;
-        let name = device.map_or_else(|| destination.name().into(), |device| device.user.clone());
+        let name = device.map_or_else(|| destination.name(), |device| device.user.clone());
         let sip = SipLeg::outgoing(stack, self.leg_id(leg), self.shard_key, destination);
         self.journal
             .party(stack.now.unix, leg, &name, &sip.peer_text());
@@ -254,6 +218,7 @@ impl Call {
             user: device.map(|device| device.user.clone()),
             wishes: device.map(|device| (device.encryption, device.media_transport)),
             ice,
+            against_direct: Some(NOTHING_IS_KNOWN),
             protection: None,
             over: false,
         });
@@ -266,8 +231,13 @@ impl Call {
     /// Sends the INVITEs of new legs, after their addresses have been found and their media endpoints
     /// have been opened.
     pub(super) fn invite(&mut self, stack: &mut Stack, legs: &[u8]) {
-        let mut reachable = legs.len();
-        for &leg in legs {
+        let fit = self.with_media(stack, legs);
+        if fit.is_empty() && !legs.is_empty() {
+            let rejection = Rejection::from_cause(Cause::INCOMPATIBLE_DESTINATION);
+            return self.go_on_after(stack, rejection);
+        }
+        let mut reachable = fit.len();
+        for leg in fit {
             let found = self.legs.get_mut(usize::from(leg));
             if found.is_some_and(|found| found.sip.look_up(stack)) {
                 reachable -= 1;
@@ -301,12 +271,36 @@ impl Call {
         self.invite(stack, &[leg]);
     }
 
+    /// Whether a phone has the offer of the caller, and may answer it.
+    pub(super) fn is_anybody_invited(&self) -> bool {
+        let Stage::Seeking(seeking) = &self.stage else {
+            return false;
+        };
+        let mut legs = seeking.active.iter();
+        legs.any(|leg| {
+            let found = self.legs.get(usize::from(*leg));
+            found.is_some_and(|found| found.sip.is_invited())
+        })
+    }
+
+    /// The legs that wait for the offer of the caller.
+    pub(super) fn uninvited(&self) -> Vec<u8> {
+        let Stage::Seeking(seeking) = &self.stage else {
+            return Vec::new();
+        };
+        let mut legs = seeking.active.clone();
+        legs.retain(|leg| {
+            let found = self.legs.get(usize::from(*leg));
+            found.is_some_and(|found| found.sip.is_to_be_invited())
+        });
+        legs
+    }
+
     /// Invites every leg that has not been invited.
     pub(super) fn send_invitations(&mut self, stack: &mut Stack, offer: Option<&[u8]>) {
         let Stage::Seeking(seeking) = &self.stage else {
             return;
         };
-        let uninvited: Vec<u8> = seeking.active.clone();
         let alone = seeking.only_leg().is_some();
         let caller_takes_reliable = self
             .legs
@@ -315,13 +309,7 @@ impl Call {
         if let Some(offer) = offer {
             self.bridge.take_offer(stack, Side::Caller, offer);
         }
-        for leg in uninvited {
-            let Some(found) = self.legs.get(usize::from(leg)) else {
-                continue;
-            };
-            if !found.sip.is_to_be_invited() {
-                continue;
-            }
+        for leg in self.uninvited() {
             let side = self.make_callee_side(stack, leg);
             let description =
                 offer.and_then(|offer| self.bridge.write_offer(stack, Side::Caller, side, offer));
@@ -353,6 +341,7 @@ impl Call {
         description: Description,
         then: Carry,
     ) {
+        self.follow_signalling();
         match self.bridge.prepare(stack, self.slot, from, &description) {
             Ok(ready) => {
                 self.carrying = Some(Carrying {
@@ -363,6 +352,10 @@ impl Call {
                 if ready {
                     self.carry_on(stack);
                 }
+            }
+            Err(_) if matches!(then, Carry::Seek) && self.is_anybody_invited() => {
+                // The phones that ring have got it.
+                self.leave_uninvited_out(stack);
             }
             Err(cannot) => {
                 self.carrying = None;

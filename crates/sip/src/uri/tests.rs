@@ -203,3 +203,20 @@ fn equivalence_is_that_of_rfc_3261_section_19_1_4() {
         assert!(!uri(other).is_equivalent(&uri(one)), "{other} {one}");
     }
 }
+
+#[test]
+fn a_password_can_be_left_out() {
+    for (text, without) in [
+        ("sip:u:secret@host;x=y?a=b", "sip:u@host;x=y?a=b"),
+        (
+            "sips:u;p:s;e?c@[2001:db8::1]:5061",
+            "sips:u;p@[2001:db8::1]:5061",
+        ),
+        ("sip:u:@host", "sip:u@host"),
+        ("sip:u@host:5060", "sip:u@host:5060"),
+        ("sip:host:5060", "sip:host:5060"),
+        ("tel:+49", "tel:+49"),
+    ] {
+        assert_eq!(Uri::parse(text).unwrap().without_password(), without);
+    }
+}

@@ -10,7 +10,7 @@ use super::make::SUITES;
 use super::reach::Prospect;
 use super::read::format_of;
 use super::words::Cover;
-use super::{Bridge, Side};
+use super::{Bridge, CannotCarry, Side};
 use crate::encryption::{Demand, Policy};
 use crate::media::Format;
 
@@ -69,40 +69,69 @@ impl Bridge {
         self.between = agreed_between(offer, answer);
     }
 
-    /// Whether what the party of `from` answers may pass as it is.
+    /// Whether what the party of `from` offers may pass as it is.
+    pub(super) fn check_direct_offer(
+        &self,
+        offer: &SessionDescription<'_>,
+    ) -> Result<(), CannotCarry> {
+        check_direct(self.all().map(|ends| ends.policy), offer).map_err(CannotCarry::Transport)?;
+        match self.would_expose_keys(offer.text()) {
+            true => Err(CannotCarry::ExposesKeys),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether what the party of `from` answers may pass as it is. What the other party requires is not
+    /// had where only its own offer has it.
     pub(super) fn check_direct_answer(
         &self,
         from: Side,
-        parsed: &SessionDescription<'_>,
+        answer: &SessionDescription<'_>,
     ) -> Result<(), TransportError> {
-        let Some(ends) = self.ends(from) else {
-            return Ok(());
-        };
-        if self.would_expose_keys(parsed.text()) {
+        if self.would_expose_keys(answer.text()) {
             // No keys were offered, or the offer would not have passed.
             return Err(TransportError::CryptoNotOffered);
         }
-        for (format, theirs) in sections(parsed) {
-            match (format, theirs) {
-                (Format::Udptl, _) if ends.policy.demand == Demand::Required => {
-                    return Err(TransportError::EncryptionRequired);
-                }
-                (Format::Rtp, Some(theirs)) => check_direct(ends.policy, &theirs)?,
-                _ => {}
-            }
-        }
-        Ok(())
+        let other = match from {
+            Side::Caller => self.callee(),
+            Side::Callee(_) => Some(Side::Caller),
+        };
+        let both = [Some(from), other].into_iter().flatten();
+        check_direct(both.filter_map(|side| self.policy(side)), answer)
     }
 }
 
-/// Whether a description that passes as it is may pass.
-pub(super) fn check_direct(
-    policy: Policy,
-    theirs: &TransportDescription,
+/// Whether a description may pass as it is between parties with these wishes: each section has to be as all
+/// of them wish it, as the good one of two is no help to what is said in the other.
+pub(in crate::call) fn check_direct(
+    policies: impl Iterator<Item = Policy>,
+    parsed: &SessionDescription<'_>,
 ) -> Result<(), TransportError> {
-    match policy.demand {
-        Demand::Required if !is_protected(theirs) => Err(TransportError::EncryptionRequired),
-        Demand::Never if theirs.profile.is_secure() => Err(TransportError::EncryptionForbidden),
+    for policy in policies {
+        for (section, media) in parsed.media().iter().enumerate() {
+            if media.is_rejected() {
+                continue;
+            }
+            let theirs = TransportDescription::of(parsed, section)
+                .filter(|_| format_of(media) == Some(Format::Rtp));
+            check_section(policy.demand, theirs.as_ref())?;
+        }
+    }
+    Ok(())
+}
+
+/// The same of one section; nothing is known of those that are no RTP.
+fn check_section(
+    demand: Demand,
+    theirs: Option<&TransportDescription>,
+) -> Result<(), TransportError> {
+    match (demand, theirs) {
+        (Demand::Required, theirs) if !theirs.is_some_and(is_protected) => {
+            Err(TransportError::EncryptionRequired)
+        }
+        (Demand::Never, Some(theirs)) if theirs.profile.is_secure() => {
+            Err(TransportError::EncryptionForbidden)
+        }
         _ => Ok(()),
     }
 }

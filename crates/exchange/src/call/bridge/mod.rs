@@ -19,7 +19,7 @@ mod way;
 mod words;
 mod write;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use fernamt_sdp::{SessionDescription, TransportError};
 use fernamt_sip::transport::Flow;
@@ -33,7 +33,7 @@ use crate::stack::Stack;
 use ends::{End, Ends};
 use words::Cover;
 
-pub(super) use direct::names_keys;
+pub(super) use direct::{check_direct, names_keys};
 pub(super) use first_version::FirstBridge;
 pub(super) use reach::{Prospect, Reach};
 pub(super) use second_version::SecondBridge;
@@ -211,13 +211,10 @@ impl Bridge {
         description: &[u8],
     ) -> Result<bool, CannotCarry> {
         let parsed = SessionDescription::parse(description).map_err(|_| CannotCarry::Malformed)?;
-        let wanted = self.wanted(stack, from, &parsed)?;
-        if self.would_expose_keys(description) {
-            return Err(CannotCarry::ExposesKeys);
-        }
         if self.direct {
-            return Ok(true);
+            return self.check_direct_offer(&parsed).map(|()| true);
         }
+        let wanted = self.wanted(stack, from, &parsed)?;
         let sides: Vec<Side> = std::iter::once(Side::Caller)
             .chain(self.callee_sides())
             .collect();
@@ -305,10 +302,11 @@ impl Bridge {
             .find_map(|end| Some((end.id, end.rtp?)))
     }
 
-    /// Where the signalling of a side comes from now.
-    pub(super) fn expect_media_from(&mut self, side: Side, signalling: IpAddr) {
+    /// The signalling of a side takes this way now.
+    pub(super) fn follow_signalling(&mut self, side: Side, flow: &Flow) {
         if let Some(ends) = self.ends_mut(side) {
-            ends.signalling = signalling;
+            ends.signalling = flow.remote.ip();
+            ends.policy.signalling = flow.transport;
         }
     }
 

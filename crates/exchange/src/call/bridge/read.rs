@@ -9,7 +9,6 @@ use fernamt_sdp::{
     TransportDescription, TransportError,
 };
 
-use super::direct::check_direct;
 use super::ends::Talk;
 use super::make::transport_answer;
 use super::settle::{Both, settle};
@@ -53,7 +52,6 @@ impl Bridge {
         }
         Err(match problem {
             Some(error) => CannotCarry::Transport(error),
-            None if self.direct => return Ok(wanted),
             None => CannotCarry::NothingToRelay,
         })
     }
@@ -83,13 +81,7 @@ impl Bridge {
                 let Some(theirs) = TransportDescription::of(parsed, section) else {
                     return Ok(false);
                 };
-                match self.direct {
-                    // Between the phones anything goes that the policy allows.
-                    true => check_direct(ends.policy, &theirs)?,
-                    false => {
-                        transport_answer(&stack.config, ends.policy, &theirs)?;
-                    }
-                }
+                transport_answer(&stack.config, ends.policy, &theirs)?;
                 Ok(true)
             }
         }
@@ -101,9 +93,11 @@ impl Bridge {
         let Ok(parsed) = SessionDescription::parse(description) else {
             return;
         };
-        let wanted = match self.wanted(stack, from, &parsed) {
-            Ok(wanted) if !self.direct => wanted,
-            _ => return,
+        if self.direct {
+            return;
+        }
+        let Ok(wanted) = self.wanted(stack, from, &parsed) else {
+            return;
         };
         let silence = stack.config.media_silence;
         let Some(ends) = self.ends_mut(from) else {

@@ -81,15 +81,20 @@ impl Call {
     /// The side that a leg is on. From here on its media may come from where the signalling of this
     /// leg comes from.
     pub(in crate::call) fn side_of_leg(&mut self, leg: u8) -> Side {
-        let side = match leg {
-            0 => Side::Caller,
-            leg => Side::Callee(leg),
-        };
+        let side = side_of(leg);
         if let Some(found) = self.legs.get(usize::from(leg)) {
-            let signalling = found.sip.flow().remote.ip();
-            self.bridge.expect_media_from(side, signalling);
+            self.bridge.follow_signalling(side, &found.sip.flow());
         }
         side
+    }
+
+    /// The same for all legs: what is said now crosses the signalling that each of them has now. A leg
+    /// follows its phone to another transport in the middle of a call.
+    pub(in crate::call) fn follow_signalling(&mut self) {
+        for (leg, number) in self.legs.iter().zip(0..) {
+            self.bridge
+                .follow_signalling(side_of(number), &leg.sip.flow());
+        }
     }
 
     /// A called leg could not be had: tries the others.
@@ -161,5 +166,12 @@ impl Call {
         });
         let ending = Ending::new(stack, best.cause, Releaser::Callee);
         self.refuse_with(stack, best, ending);
+    }
+}
+
+const fn side_of(leg: u8) -> Side {
+    match leg {
+        0 => Side::Caller,
+        leg => Side::Callee(leg),
     }
 }

@@ -1,6 +1,8 @@
 //! Where the INVITE of a called leg goes: to a registered contact, along its Path, or to an address
 //! that a device has named in a 3xx.
 
+use std::borrow::Cow;
+
 use fernamt_sip::name_addr::NameAddr;
 use fernamt_sip::transport::{Flow, Transport};
 use fernamt_sip::uri::{Host, Scheme, Uri};
@@ -68,9 +70,17 @@ impl Destination {
     }
 
     /// What whoever is there is called, where that is nobody of ours: the contact without what is for
-    /// its phone alone.
-    pub(crate) fn name(&self) -> &str {
-        without_params(&self.uri)
+    /// its phone alone, as the journal may show it.
+    pub(crate) fn name(&self) -> Box<str> {
+        without_params(&without_password(&self.uri)).into()
+    }
+}
+
+/// A contact as the journal may show it.
+pub(crate) fn without_password(contact: &str) -> Cow<'_, str> {
+    match Uri::parse(contact) {
+        Ok(uri) => uri.without_password(),
+        Err(_) => Cow::Borrowed(contact),
     }
 }
 

@@ -145,6 +145,25 @@ impl SipLeg {
         }
     }
 
+    /// Whether it has been called and has not answered.
+    pub(crate) fn is_invited(&self) -> bool {
+        match &self.phase {
+            Phase::Outgoing(outgoing) => outgoing.request.is_some(),
+            _ => false,
+        }
+    }
+
+    /// The way to the device; `None` while only the name of its host is known.
+    pub(crate) fn known_way(&self) -> Option<Flow> {
+        let is_known = match &self.phase {
+            Phase::Outgoing(outgoing) => {
+                outgoing.destination.lookup.is_none() && !outgoing.looking_up
+            }
+            _ => true,
+        };
+        is_known.then_some(self.flow)
+    }
+
     /// Where only the name of a host is known, has its addresses looked up;
     /// [`LegEvent::Reachable`] tells of the first. False: the way is known.
     pub(crate) fn look_up(&mut self, stack: &mut Stack) -> bool {
