@@ -264,7 +264,7 @@ fn needs_no_other_handshake_after_a_restart(way: &Way) {
     let mut plain = Baresip::start(&lab, &paul, exchange.sip(), PLAIN_HZ);
     calling.dial("paul");
     calling.wait_event(ENCRYPTED);
-    talk(&exchange);
+    exchange.let_talk(TALK_SECONDS);
     let Some(listener) = Listener::start(&lab, &exchange.media_ports()) else {
         return exchange.finish();
     };
@@ -273,7 +273,7 @@ fn needs_no_other_handshake_after_a_restart(way: &Way) {
     if exchange.log().contains("cannot be taken up again") {
         return skip("other programs took media ports of the exchange while it was down");
     }
-    talk(&exchange);
+    exchange.let_talk(TALK_SECONDS);
     // Its connection has ended with the exchange, and it makes another one for that.
     calling.hang_up();
     plain.wait_event("CALL_CLOSED");
