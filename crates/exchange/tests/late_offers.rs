@@ -46,6 +46,7 @@ fn transport_of(offer: &str) -> Vec<String> {
                 "fingerprint",
                 "setup",
                 "candidate",
+                "rtcp",
                 "rtcp-mux",
                 "mid",
                 "extmap",
