@@ -21,6 +21,7 @@ fn transport_of(offer: &str) -> Vec<String> {
                 "fingerprint",
                 "setup",
                 "candidate",
+                "rtcp",
                 "rtcp-mux",
                 "mid",
                 "extmap",
