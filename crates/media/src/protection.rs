@@ -2,6 +2,7 @@
 //! passes. Where keys come from is not known here.
 
 mod keys;
+mod left;
 
 use core::fmt;
 
@@ -11,6 +12,10 @@ use fernamt_exchange::media::{
 use fernamt_rtp::srtp::{Hearing, Position, ProtectError, Protector, Substitutes};
 
 pub(crate) use keys::{exported_bytes, from_handshake, master_key};
+use left::Left;
+pub(crate) use left::LeftKeys;
+#[cfg(test)]
+pub(crate) use left::MAX_LEFT_KEYS;
 
 use crate::socket::Channel;
 
@@ -94,31 +99,73 @@ impl Shield {
         })
     }
 
-    /// Uses these keys from now on. A direction whose key stays goes on where it stands; a new key
-    /// begins anew, and that of the party before it is heard until the new one is
-    /// ([`Hearing::change`]). Where there were none, both go on from the positions given.
+    /// How far the keys have been used, where there are some.
+    pub(crate) fn positions(&self) -> Option<Rollovers> {
+        match self {
+            Shield::Keyed(keyed) => Some(keyed.positions()),
+            Shield::Clear | Shield::Shut => None,
+        }
+    }
+
+    /// Uses no keys from now on, and keeps in mind how far those in use have been used.
+    pub(crate) fn leave(&mut self, next: Shield, left: &mut LeftKeys) {
+        if let Shield::Keyed(known) = core::mem::replace(self, next) {
+            left.keep(known.ours, Some(known.theirs));
+        }
+    }
+
+    /// Uses these keys from now on. A direction whose key stays goes on where it stands, and so does our
+    /// key when it comes back; any other key begins anew, and that of the party before it is heard until
+    /// the new one is ([`Hearing::change`]). Where there were none, both go on from the positions given.
+    ///
+    /// Whether our key has come back, so that its positions are news.
     pub(crate) fn set_keys(
         &mut self,
         keys: &SrtpKeys,
         rollovers: &Rollovers,
+        left: &mut LeftKeys,
         now_micros: u64,
-    ) -> Result<(), ProtectionFailure> {
+    ) -> Result<bool, ProtectionFailure> {
         let (ours, theirs, rtcp) = match core::mem::replace(self, Shield::Shut) {
             Shield::Keyed(known) => (Some(known.ours), Some(known.theirs), known.rtcp),
             Shield::Clear | Shield::Shut => (None, None, None),
         };
         let anew = Rollovers::default();
         let rollovers = if ours.is_some() { &anew } else { rollovers };
-        let ours = match ours.filter(|ours| keys.ours.continues(&ours.key)) {
-            Some(ours) => ours,
-            None => Ours::new(&keys.ours, rollovers)?,
+        let again = match &ours {
+            Some(ours) if keys.ours.continues(&ours.key) => None,
+            _ => left.take(&keys.ours),
+        };
+        let has_come_back = again.is_some();
+        let (ours, theirs) = match (ours, again) {
+            (before, Some(again)) => {
+                before
+                    .into_iter()
+                    .for_each(|before| left.keep(before, None));
+                let Left { ours, theirs: then } = again;
+                (ours, theirs.or(then))
+            }
+            (Some(ours), None) if keys.ours.continues(&ours.key) => (ours, theirs),
+            (before, None) => {
+                before
+                    .into_iter()
+                    .for_each(|before| left.keep(before, None));
+                (Ours::new(&keys.ours, rollovers)?, theirs)
+            }
         };
         let theirs = match theirs {
             Some(theirs) => theirs.change(&keys.theirs, now_micros)?,
             None => Theirs::new(&keys.theirs, rollovers)?,
         };
         *self = Shield::Keyed(Box::new(Keyed { ours, theirs, rtcp }));
-        Ok(())
+        Ok(has_come_back)
+    }
+
+    /// The keys for RTCP alone are those of an agreement that ends with the other keys.
+    pub(crate) fn forget_rtcp_keys(&mut self) {
+        if let Shield::Keyed(keyed) = self {
+            keyed.rtcp = None;
+        }
     }
 
     /// Uses these keys for RTCP on its own port, when there are keys for RTP.

@@ -7,12 +7,13 @@ use fernamt_exchange::media::{
     Dtls, Event, Protection, ProtectionFailure, Remote, Rollovers, SrtpKeys,
 };
 
-use super::{Endpoint, Outbox, Outside, Verdict};
+use super::{Endpoint, Outbox, Outside, Setup, Verdict};
 use crate::dtls::{Agreement, HandshakeDatagram, KeyAgreement};
 use crate::protection::Shield;
 use crate::socket::Channel;
 
-/// Agreements with other parties that have answered the same offer; for one more, the oldest goes.
+/// Agreements with other parties that have answered the same offer; for one more, the first goes that has
+/// led to no keys yet, or else the oldest.
 pub(super) const MAX_PARKED: usize = 3;
 
 /// The agreement with a party that has answered an offer of ours, after which another has answered it,
@@ -26,6 +27,17 @@ pub(super) struct Parked {
     early_rtcp_keys: Option<SrtpKeys>,
 }
 
+impl Setup {
+    fn park(&mut self, parked: Parked) {
+        if self.parked.len() >= MAX_PARKED {
+            let mut known = self.parked.iter();
+            let without_keys = known.position(|known| !known.agreement.has_keys());
+            self.parked.remove(without_keys.unwrap_or(0));
+        }
+        self.parked.push(parked);
+    }
+}
+
 impl Endpoint {
     pub(super) fn set_protection(
         &mut self,
@@ -35,8 +47,11 @@ impl Endpoint {
     ) {
         let now_micros = outside.clock.now_micros;
         match &remote.protection {
-            Protection::None => self.shield = Shield::Clear,
-            Protection::Sdes(keys) => self.use_keys(keys, &remote.rollovers, now_micros, outbox),
+            Protection::None => self.shield.leave(Shield::Clear, &mut self.left_keys),
+            Protection::Sdes(keys) => {
+                self.shield.forget_rtcp_keys();
+                self.use_keys(keys, &remote.rollovers, now_micros, outbox);
+            }
             Protection::Dtls(dtls) => {
                 return self.set_agreement(dtls, &remote.rollovers, outside, outbox);
             }
@@ -44,6 +59,7 @@ impl Endpoint {
         if let Some(setup) = &mut self.setup {
             setup.agreement = None;
             setup.early_rtcp_keys = None;
+            setup.has_former_keys = false;
             setup.parked.clear();
         }
     }
@@ -58,7 +74,7 @@ impl Endpoint {
         let setup = self.setup.get_or_insert_default();
         if setup.agreement.is_none() {
             // Keys that crossed in descriptions are not keys of a handshake.
-            self.shield = Shield::Shut;
+            self.shield.leave(Shield::Shut, &mut self.left_keys);
         }
         if let Some(keys) = dtls
             .established
@@ -75,12 +91,10 @@ impl Endpoint {
         let is_meant = |parked: &mut Parked| parked.agreement.is_for(dtls);
         let again = setup.parked.extract_if(.., is_meant).next();
         let early_rtcp_keys = setup.early_rtcp_keys.take();
-        if let Some(known) = known.filter(|_| setup.early.is_some()) {
-            if setup.parked.len() >= MAX_PARKED {
-                setup.parked.remove(0);
-            }
-            setup.parked.push(Parked {
-                agreement: known,
+        setup.has_former_keys |= known.as_ref().is_some_and(KeyAgreement::has_keys);
+        if let Some(agreement) = known.filter(|_| setup.early.is_some()) {
+            setup.park(Parked {
+                agreement,
                 shield: None,
                 early_rtcp_keys,
             });
@@ -98,6 +112,7 @@ impl Endpoint {
         let setup = self.setup.get_or_insert_default();
         setup.agreement = Some(parked.agreement);
         setup.early_rtcp_keys = parked.early_rtcp_keys;
+        setup.has_former_keys &= !has_keys;
         if let Some(shield) = parked.shield {
             self.park_shield();
             self.shield = shield;
@@ -107,7 +122,17 @@ impl Endpoint {
                 endpoint: self.id,
                 keys,
             });
+            // The exchange has begun to count anew with the answer of another.
+            self.tell_positions(outbox);
         }
+    }
+
+    fn tell_positions(&self, outbox: &mut Outbox<'_>) {
+        let positions = self.shield.positions().map(|rollovers| Event::RolledOver {
+            endpoint: self.id,
+            rollovers,
+        });
+        outbox.events.extend(positions);
     }
 
     /// The keys in use are going to be others: keeps them with the agreement that they came from, where
@@ -128,8 +153,11 @@ impl Endpoint {
         now_micros: u64,
         outbox: &mut Outbox<'_>,
     ) {
-        if let Err(failure) = self.shield.set_keys(keys, rollovers, now_micros) {
-            self.tell_unprotected(failure, outbox);
+        let left = &mut self.left_keys;
+        match self.shield.set_keys(keys, rollovers, left, now_micros) {
+            Ok(true) => self.tell_positions(outbox),
+            Ok(false) => {}
+            Err(failure) => self.tell_unprotected(failure, outbox),
         }
     }
 
@@ -245,6 +273,10 @@ impl Endpoint {
             Some(Agreement::Failed(reason)) => self.tell_unprotected(reason, outbox),
             Some(Agreement::Keys(Channel::Rtp, party, keys)) => {
                 self.park_shield();
+                let setup = self.setup.as_mut();
+                if setup.is_some_and(|setup| core::mem::take(&mut setup.has_former_keys)) {
+                    self.shield.forget_rtcp_keys();
+                }
                 self.use_keys(&keys, &Rollovers::default(), now_micros, outbox);
                 self.identified(Channel::Rtp, party, now_micros, outbox);
                 outbox.events.push(Event::Secured {

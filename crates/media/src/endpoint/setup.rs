@@ -28,6 +28,8 @@ pub(crate) struct Setup {
     pub(super) parked: Vec<Parked>,
     /// Keys for RTCP that were agreed before those for RTP.
     pub(super) early_rtcp_keys: Option<SrtpKeys>,
+    /// The keys in use are of another agreement than this.
+    pub(super) has_former_keys: bool,
     /// Where the party was found, as it was told last.
     connected: Option<(SocketAddr, IceCandidateKind)>,
     /// When the thread looks after this next.
