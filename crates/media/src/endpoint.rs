@@ -17,6 +17,7 @@ use core::net::SocketAddr;
 use fernamt_exchange::media::{EndpointId, Format, Rollovers, Statistics};
 use fernamt_sdp::FeedbackSet;
 
+use setup::Progress;
 pub(crate) use setup::{Outbox, Outside, Setup};
 use watch::Watch;
 

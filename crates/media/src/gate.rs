@@ -46,10 +46,11 @@ use fernamt_rtp::packet::Header;
 
 use latch::{Latch, RtcpLatch};
 pub(crate) use paths::Paths;
-pub(crate) use rate::Rate;
+use rate::Rate;
 use sources::Sources;
-pub(crate) use strangers::Work;
-use strangers::{Strangers, Trust};
+#[cfg(test)]
+pub(crate) use strangers::STRANGE_CHECKS_PER_SECOND;
+pub(crate) use strangers::{Strangers, Trust, Work};
 
 use crate::socket::Channel;
 
@@ -232,7 +233,7 @@ impl Gate {
     }
 
     /// Whether signalling says that the party may be on this host.
-    fn is_vouched(&self, host: IpAddr) -> bool {
+    pub(crate) fn is_vouched(&self, host: IpAddr) -> bool {
         let negotiated = &self.negotiated;
         host == negotiated.signalling || host == negotiated.rtp.ip()
     }

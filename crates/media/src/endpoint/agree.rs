@@ -7,7 +7,7 @@ use fernamt_exchange::media::{
     Dtls, Event, Protection, ProtectionFailure, Remote, Rollovers, SrtpKeys,
 };
 
-use super::{Endpoint, Outbox, Outside, Setup, Verdict};
+use super::{Endpoint, Outbox, Outside, Progress, Setup, Verdict};
 use crate::dtls::{Agreement, HandshakeDatagram, KeyAgreement};
 use crate::protection::Shield;
 use crate::socket::Channel;
@@ -169,7 +169,7 @@ impl Endpoint {
     }
 
     /// Takes a datagram of a handshake: one that may be the party's, or that may prove to be when the
-    /// party is described. `None`: it is neither.
+    /// party is described.
     pub(super) fn take_in_handshake(
         &mut self,
         channel: Channel,
@@ -177,21 +177,22 @@ impl Endpoint {
         from: SocketAddr,
         outside: &Outside<'_>,
         outbox: &mut Outbox<'_>,
-    ) -> Option<()> {
+    ) -> Progress {
         let now_micros = outside.clock.now_micros;
         let begins = self.begins_handshake(channel, datagram);
         let is_too_early = begins && self.awaits_description();
         if !is_too_early && self.may_shake_hands(channel, from, now_micros) {
             self.shake_hands(channel, datagram, from, outside, outbox);
-            return Some(());
+            return Progress::Going;
         }
-        let early = self.setup.as_mut()?.early.as_mut().filter(|_| begins)?;
-        let is_kept = early.keep(self.gate.as_ref(), channel, datagram, from);
-        is_kept.then_some(())
+        match begins {
+            true => self.keep_hello(channel, datagram, from, now_micros),
+            false => Progress::Refused,
+        }
     }
 
     /// Whether a datagram begins a handshake that is not under way.
-    fn begins_handshake(&self, channel: Channel, datagram: &[u8]) -> bool {
+    pub(super) fn begins_handshake(&self, channel: Channel, datagram: &[u8]) -> bool {
         let setup = self.setup.as_ref();
         match setup.and_then(|setup| setup.agreement.as_ref()) {
             Some(known) => known.is_news(channel, datagram),
@@ -199,7 +200,12 @@ impl Endpoint {
         }
     }
 
-    fn may_shake_hands(&mut self, channel: Channel, from: SocketAddr, now_micros: u64) -> bool {
+    pub(super) fn may_shake_hands(
+        &mut self,
+        channel: Channel,
+        from: SocketAddr,
+        now_micros: u64,
+    ) -> bool {
         let (Some(setup), Some(gate)) = (&self.setup, &mut self.gate) else {
             return false;
         };
@@ -212,7 +218,7 @@ impl Endpoint {
         setup.agreement.is_some() && gate.may_shake_hands(channel, from, has_asked, now_micros)
     }
 
-    fn shake_hands(
+    pub(super) fn shake_hands(
         &mut self,
         channel: Channel,
         datagram: &[u8],
