@@ -127,9 +127,13 @@ struct Call {
 }
 
 fn plain_calls_browser() -> Call {
+    phone_calls_browser(PLAIN)
+}
+
+fn phone_calls_browser(own: &str) -> Call {
     let mut rig = Rig::with(config());
     let (mut anna, bert) = phones(&mut rig);
-    let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", PLAIN);
+    let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", own);
     let invite = bert.expect(&mut rig, "INVITE");
     let offered = body(&invite);
     bert.respond(&mut rig, &invite, "200 OK", "", &browser_answer(&offered));
@@ -380,4 +384,24 @@ fn a_tag_is_agreed_on_where_it_can_be_written() {
         let tag = agreed.then(|| (id, mid.clone().into()));
         assert_eq!(remotes[0].1.mid, tag);
     }
+}
+
+/// RFC 3264 section 8.3.2, for a number that was the phone's own from the beginning.
+#[test]
+fn a_number_that_nobody_has_changed_stays_when_another_stream_wants_it() {
+    let first = "v=0\r\no=phone 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
+        m=audio 4000 RTP/AVP 8\r\nm=video 4002 RTP/AVP 97\r\na=rtpmap:97 VP8/90000\r\n";
+    let mut call = phone_calls_browser(first);
+    let before = meanings(&sections(&call.offered)[1]);
+    assert!(before[&97].starts_with("VP8"));
+    let again = first.replace("1 1 IN", "1 2 IN").replace(
+        "RTP/AVP 8\r\n",
+        "RTP/AVP 8 97\r\na=rtpmap:97 telephone-event/8000\r\n",
+    );
+    let reinvite = call.anna.in_dialog(&mut call.hers, "INVITE", "", &again);
+    call.anna.send(&mut call.rig, &reinvite);
+    call.anna.expect(&mut call.rig, "SIP/2.0 100");
+    let offered = body(&call.bert.expect(&mut call.rig, "INVITE"));
+    assert_unambiguous(&offered);
+    assert_eq!(meanings(&sections(&offered)[1]), before);
 }

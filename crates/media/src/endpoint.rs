@@ -17,13 +17,14 @@ use core::net::SocketAddr;
 use fernamt_exchange::media::{EndpointId, Format, Rollovers, Statistics};
 use fernamt_sdp::FeedbackSet;
 
+use setup::Progress;
 pub(crate) use setup::{Outbox, Outside, Setup};
 use watch::Watch;
 
 use crate::bundle::Bundle;
 use crate::gate::{Gate, Verdict};
 use crate::play::{Outgoing, Playing};
-use crate::protection::Shield;
+use crate::protection::{LeftKeys, Shield};
 use crate::reception::Reception;
 use crate::translation::Translations;
 
@@ -91,6 +92,7 @@ pub(crate) struct Endpoint {
     pub(crate) carrier: Option<Link>,
     gate: Option<Gate>,
     shield: Shield,
+    left_keys: LeftKeys,
     setup: Option<Box<Setup>>,
     bundle: Option<Box<Bundle>>,
     translations: Translations,
@@ -126,6 +128,7 @@ impl Endpoint {
             carrier: None,
             gate: None,
             shield: Shield::Clear,
+            left_keys: LeftKeys::default(),
             setup: None,
             bundle: None,
             translations: Translations::default(),

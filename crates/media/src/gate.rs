@@ -46,10 +46,11 @@ use fernamt_rtp::packet::Header;
 
 use latch::{Latch, RtcpLatch};
 pub(crate) use paths::Paths;
-pub(crate) use rate::Rate;
+use rate::Rate;
 use sources::Sources;
-pub(crate) use strangers::Work;
-use strangers::{Strangers, Trust};
+#[cfg(test)]
+pub(crate) use strangers::STRANGE_CHECKS_PER_SECOND;
+pub(crate) use strangers::{Strangers, Trust, Work};
 
 use crate::socket::Channel;
 
@@ -138,20 +139,25 @@ impl Gate {
         if !self.carries && !self.wants(header.payload_type) {
             return Verdict::Dropped;
         }
-        let verdict = match &self.paths {
-            Some(paths) if paths.accept(Channel::Rtp, from) => Verdict::Accepted,
-            Some(_) => Verdict::Dropped,
-            None => self.latch.admit(&self.negotiated, from, header, now_micros),
+        let is_the_partys = match &self.paths {
+            Some(paths) => paths.accept(Channel::Rtp, from),
+            None => (self.latch.address()).is_some_and(|latched| same(latched, from)),
         };
-        match verdict {
-            Verdict::Accepted if !self.lets_in(header, now_micros) => Verdict::Dropped,
-            Verdict::Latched => {
-                self.sources.admit(header.ssrc, now_micros);
-                self.rtcp_latch = RtcpLatch::default();
-                Verdict::Latched
-            }
-            verdict => verdict,
+        // Nothing is learned from what is not let in.
+        if is_the_partys && !self.lets_in(header, now_micros) {
+            return Verdict::Dropped;
         }
+        match &self.paths {
+            Some(_) if is_the_partys => return Verdict::Accepted,
+            Some(_) => return Verdict::Dropped,
+            None => {}
+        }
+        let verdict = self.latch.admit(&self.negotiated, from, header, now_micros);
+        if verdict == Verdict::Latched {
+            self.sources.admit(header.ssrc, now_micros);
+            self.rtcp_latch = RtcpLatch::default();
+        }
+        verdict
     }
 
     /// Whether a packet of the party is within its rate, and its source one that it may have.
@@ -169,22 +175,29 @@ impl Gate {
         multiplexed: bool,
         now_micros: u64,
     ) -> Verdict {
-        if self.negotiated.rtcp.is_none() {
-            return Verdict::Dropped;
-        }
-        let known = if let Some(paths) = &self.paths {
-            paths.accept(channel_of(multiplexed), from)
-        } else if multiplexed || self.is_multiplexed() {
-            // On the RTP port it is as good as the RTP of the same source (RFC 5761), no better.
-            let source = self.latch.address().unwrap_or(self.negotiated.rtp);
-            multiplexed && self.is_multiplexed() && same(source, from)
-        } else {
-            self.rtcp_latch
-                .admit(&self.negotiated, &self.latch, from, ssrc)
-        };
+        let may_be = self.may_be_rtcp(from, multiplexed);
+        let has_latch = self.paths.is_none() && !multiplexed;
+        let (negotiated, rtp) = (&self.negotiated, &self.latch);
+        let known = may_be && (!has_latch || self.rtcp_latch.admit(negotiated, rtp, from, ssrc));
         match known && self.rate.allows(now_micros) {
             true => Verdict::Accepted,
             false => Verdict::Dropped,
+        }
+    }
+
+    /// Whether RTCP from there may be the party's, as far as that is seen without reading it.
+    pub(crate) fn may_be_rtcp(&self, from: SocketAddr, multiplexed: bool) -> bool {
+        if self.negotiated.rtcp.is_none() {
+            return false;
+        }
+        if let Some(paths) = &self.paths {
+            return paths.accept(channel_of(multiplexed), from);
+        }
+        match (multiplexed, self.is_multiplexed()) {
+            (false, false) => (self.rtcp_latch).may_be(&self.negotiated, &self.latch, from),
+            // On the RTP port it is as good as the RTP of the same source (RFC 5761), no better.
+            (true, true) => same(self.latch.address().unwrap_or(self.negotiated.rtp), from),
+            _ => false,
         }
     }
 
@@ -232,7 +245,7 @@ impl Gate {
     }
 
     /// Whether signalling says that the party may be on this host.
-    fn is_vouched(&self, host: IpAddr) -> bool {
+    pub(crate) fn is_vouched(&self, host: IpAddr) -> bool {
         let negotiated = &self.negotiated;
         host == negotiated.signalling || host == negotiated.rtp.ip()
     }

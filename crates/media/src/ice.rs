@@ -121,18 +121,19 @@ impl Agent {
     }
 
     /// Takes a new description. Other credentials are a restart: the way is looked for anew, and what
-    /// is in use stays so until another is found.
-    pub(crate) fn redescribe(&mut self, ice: &Ice, random: &Random, now_micros: u64) {
+    /// is in use stays so until another is found. Whether it is a restart.
+    pub(crate) fn redescribe(&mut self, ice: &Ice, random: &Random, now_micros: u64) -> bool {
         if self.local.words != ice.local || self.remote.words != ice.remote {
             let former = self.selected.or(self.former);
             let local = self.family;
-            if let Some(agent) = Agent::new(ice, self.component, local, random, now_micros) {
-                *self = agent;
-                self.former = former;
-            }
-            return;
+            let agent = Agent::new(ice, self.component, local, random, now_micros);
+            let Some(agent) = agent else { return false };
+            *self = agent;
+            self.former = former;
+            return true;
         }
         self.add_candidates(&ice.candidates);
+        false
     }
 
     /// Takes more addresses at which the party may be.

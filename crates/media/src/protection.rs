@@ -2,6 +2,7 @@
 //! passes. Where keys come from is not known here.
 
 mod keys;
+mod left;
 
 use core::fmt;
 
@@ -12,6 +13,9 @@ use fernamt_exchange::media::{
 use fernamt_rtp::srtp::{Hearing, Position, ProtectError, Protector, Substitutes};
 
 pub(crate) use keys::{exported_bytes, from_handshake, master_key};
+pub(crate) use left::LeftKeys;
+#[cfg(test)]
+pub(crate) use left::MAX_LEFT_KEYS;
 
 use crate::socket::Channel;
 
@@ -110,22 +114,33 @@ impl Shield {
         }
     }
 
-    /// Uses these keys from now on. A direction whose key stays goes on where it stands; a new key
-    /// begins anew, and that of the party before it is heard until the new one is
-    /// ([`Hearing::change`]). Where there were none, both go on from the positions given.
+    /// Uses no keys from now on, and keeps in mind how far those in use have been used.
+    pub(crate) fn leave(&mut self, next: Shield, left: &mut LeftKeys) {
+        if let Shield::Keyed(known) = core::mem::replace(self, next) {
+            let Pair { ours, theirs } = known.main;
+            left.keep(ours, Some(theirs));
+        }
+    }
+
+    /// Uses these keys from now on. A direction whose key stays goes on where it stands, and so does our
+    /// key when it comes back; any other key begins anew, and that of the party before it is heard until
+    /// the new one is ([`Hearing::change`]). Where there were none, both go on from the positions given.
+    ///
+    /// Whether our key has come back, so that its positions are news.
     pub(crate) fn set_keys(
         &mut self,
         keys: &SrtpKeys,
         rollovers: &Rollovers,
+        left: &mut LeftKeys,
         now_micros: u64,
-    ) -> Result<(), ProtectionFailure> {
+    ) -> Result<bool, ProtectionFailure> {
         let (main, rtcp) = match core::mem::replace(self, Shield::Shut) {
             Shield::Keyed(known) => (Some(known.main), known.rtcp),
             Shield::Clear | Shield::Shut => (None, None),
         };
-        let main = Pair::after(main, keys, rollovers, now_micros)?;
+        let (main, has_come_back) = Pair::after(main, keys, rollovers, left, now_micros)?;
         *self = Shield::Keyed(Box::new(Keyed { main, rtcp }));
-        Ok(())
+        Ok(has_come_back)
     }
 
     /// The same for RTCP on its own port, when there are keys for RTP.
@@ -144,7 +159,9 @@ impl Shield {
             ..Rollovers::default()
         };
         let known = keyed.rtcp.take().map(|known| *known);
-        let pair = Pair::after(known, keys, &rollovers, now_micros)?;
+        // Keys of handshakes do not come back.
+        let none = &mut LeftKeys::default();
+        let (pair, _) = Pair::after(known, keys, &rollovers, none, now_micros)?;
         keyed.rtcp = Some(Box::new(pair));
         Ok(())
     }
@@ -291,25 +308,43 @@ impl Keyed {
 }
 
 impl Pair {
-    /// These keys after those that are known.
+    /// These keys after those that are known, and whether ours is one that was left and has come back.
     fn after(
         known: Option<Pair>,
         keys: &SrtpKeys,
         rollovers: &Rollovers,
+        left: &mut LeftKeys,
         now_micros: u64,
-    ) -> Result<Pair, ProtectionFailure> {
-        let Some(known) = known else {
-            return Ok(Pair {
-                ours: Ours::new(&keys.ours, rollovers)?,
-                theirs: Theirs::new(&keys.theirs, rollovers)?,
-            });
+    ) -> Result<(Pair, bool), ProtectionFailure> {
+        let anew = Rollovers::default();
+        let rollovers = if known.is_some() { &anew } else { rollovers };
+        let (before, theirs) = match known {
+            Some(Pair { ours, theirs }) => (Some(ours), Some(theirs)),
+            None => (None, None),
         };
-        let ours = match keys.ours.continues(&known.ours.key) {
-            true => known.ours,
-            false => Ours::new(&keys.ours, &Rollovers::default())?,
+        let is_kept = |ours: &Ours| keys.ours.continues(&ours.key);
+        let again = match &before {
+            Some(ours) if is_kept(ours) => None,
+            _ => left.take(&keys.ours),
         };
-        let theirs = known.theirs.change(&keys.theirs, now_micros)?;
-        Ok(Pair { ours, theirs })
+        let has_come_back = again.is_some();
+        let (ours, theirs) = match (before, again) {
+            (Some(ours), None) if is_kept(&ours) => (ours, theirs),
+            (before, again) => {
+                before
+                    .into_iter()
+                    .for_each(|before| left.keep(before, None));
+                match again {
+                    Some(again) => (again.ours, theirs.or(again.theirs)),
+                    None => (Ours::new(&keys.ours, rollovers)?, theirs),
+                }
+            }
+        };
+        let theirs = match theirs {
+            Some(theirs) => theirs.change(&keys.theirs, now_micros)?,
+            None => Theirs::new(&keys.theirs, rollovers)?,
+        };
+        Ok((Pair { ours, theirs }, has_come_back))
     }
 
     fn keys(&self) -> SrtpKeys {

@@ -28,8 +28,10 @@ struct Source {
     payload_type: u8,
     /// The clock of the last packet is known, so that its timestamp tells the jitter.
     is_timed: bool,
-    /// How many packets were timed.
-    timed_packets: u64,
+    /// A packet was timed.
+    has_timed: bool,
+    /// More than one was: one alone is neither late nor early.
+    has_jitter: bool,
 }
 
 impl Reception {
@@ -64,6 +66,7 @@ impl Reception {
     }
 
     /// Another source, or another codec of the same.
+    #[cold]
     fn begin(&mut self, header: Header, now_micros: u64) {
         let clock = clock_rate(&self.clock_rates, header.payload_type);
         let is_same = |source: &&mut Source| source.ssrc == header.ssrc;
@@ -76,7 +79,8 @@ impl Reception {
             receiver: Receiver::new(clock.unwrap_or(8_000)),
             payload_type: header.payload_type,
             is_timed: clock.is_some(),
-            timed_packets: 0,
+            has_timed: false,
+            has_jitter: false,
         };
         source.count(header, now_micros);
         if let Some(before) = self.current.replace(source) {
@@ -89,8 +93,7 @@ impl Reception {
         let (mut lost, mut jitter_micros) = (self.lost_before, None);
         if let Some(source) = &self.current {
             lost += source.receiver.summary().lost;
-            // One packet alone is neither late nor early.
-            if source.timed_packets > 1 {
+            if source.has_jitter {
                 let jitter = source.receiver.jitter_now().as_micros();
                 jitter_micros = Some(u32::try_from(jitter).unwrap_or(u32::MAX));
             }
@@ -109,12 +112,20 @@ impl Source {
     #[inline]
     fn count(&mut self, header: Header, now_micros: u64) {
         if self.is_timed {
-            self.timed_packets += 1;
+            if !self.has_jitter {
+                self.note_timed();
+            }
             let receiver = &mut self.receiver;
             receiver.packet(header.sequence, header.timestamp, now_micros);
         } else {
             self.receiver.untimed_packet(header.sequence);
         }
+    }
+
+    #[cold]
+    fn note_timed(&mut self) {
+        self.has_jitter = self.has_timed;
+        self.has_timed = true;
     }
 
     fn begin_codec(&mut self, payload_type: u8, clock: Option<u32>) {

@@ -8,12 +8,13 @@ use fernamt_exchange::media::{
     SrtpKeys,
 };
 
-use super::{Endpoint, Outbox, Outside, Verdict};
+use super::{Endpoint, Outbox, Outside, Progress, Setup, Verdict};
 use crate::dtls::{Agreement, HandshakeDatagram, KeyAgreement};
 use crate::protection::Shield;
 use crate::socket::Channel;
 
-/// Agreements with other parties that have answered the same offer; for one more, the oldest goes.
+/// Agreements with other parties that have answered the same offer; for one more, the first goes that has
+/// led to no keys yet, or else the oldest.
 pub(super) const MAX_PARKED: usize = 3;
 
 /// The agreement with a party that has answered an offer of ours, after which another has answered it,
@@ -27,6 +28,17 @@ pub(super) struct Parked {
     early_rtcp_keys: Option<SrtpKeys>,
 }
 
+impl Setup {
+    fn park(&mut self, parked: Parked) {
+        if self.parked.len() >= MAX_PARKED {
+            let mut known = self.parked.iter();
+            let without_keys = known.position(|known| !known.agreement.has_keys());
+            self.parked.remove(without_keys.unwrap_or(0));
+        }
+        self.parked.push(parked);
+    }
+}
+
 impl Endpoint {
     pub(super) fn set_protection(
         &mut self,
@@ -36,7 +48,7 @@ impl Endpoint {
     ) {
         let now_micros = outside.clock.now_micros;
         match &remote.protection {
-            Protection::None => self.shield = Shield::Clear,
+            Protection::None => self.shield.leave(Shield::Clear, &mut self.left_keys),
             Protection::Sdes(keys) => {
                 // They are for both ports.
                 self.shield.forget_rtcp_keys();
@@ -49,6 +61,7 @@ impl Endpoint {
         if let Some(setup) = &mut self.setup {
             setup.agreement = None;
             setup.early_rtcp_keys = None;
+            setup.has_former_keys = false;
             setup.parked.clear();
         }
     }
@@ -63,7 +76,7 @@ impl Endpoint {
         let setup = self.setup.get_or_insert_default();
         if setup.agreement.is_none() {
             // Keys that crossed in descriptions are not keys of a handshake.
-            self.shield = Shield::Shut;
+            self.shield.leave(Shield::Shut, &mut self.left_keys);
         }
         if !self.shield.is_keyed() {
             self.use_established(dtls, rollovers, outside.clock.now_micros, outbox);
@@ -76,12 +89,10 @@ impl Endpoint {
         let is_meant = |parked: &mut Parked| parked.agreement.is_for(dtls);
         let again = setup.parked.extract_if(.., is_meant).next();
         let early_rtcp_keys = setup.early_rtcp_keys.take();
-        if let Some(known) = known.filter(|_| setup.early.is_some()) {
-            if setup.parked.len() >= MAX_PARKED {
-                setup.parked.remove(0);
-            }
-            setup.parked.push(Parked {
-                agreement: known,
+        setup.has_former_keys |= known.as_ref().is_some_and(KeyAgreement::has_keys);
+        if let Some(agreement) = known.filter(|_| setup.early.is_some()) {
+            setup.park(Parked {
+                agreement,
                 shield: None,
                 early_rtcp_keys,
             });
@@ -99,6 +110,7 @@ impl Endpoint {
         let setup = self.setup.get_or_insert_default();
         setup.agreement = Some(parked.agreement);
         setup.early_rtcp_keys = parked.early_rtcp_keys;
+        setup.has_former_keys &= !has_keys;
         if let Some(shield) = parked.shield {
             self.park_shield();
             self.shield = shield;
@@ -108,7 +120,8 @@ impl Endpoint {
         }
     }
 
-    /// Tells which keys are in use again, and how far they have been used already.
+    /// Tells which keys are in use again, and how far they have been used already: the exchange has begun
+    /// to count anew with the answer of another.
     fn tell_keys(&self, outbox: &mut Outbox<'_>) {
         let endpoint = self.id;
         let secured = self.shield.keys().map(|(port, keys)| Event::Secured {
@@ -117,12 +130,15 @@ impl Endpoint {
             keys,
         });
         outbox.events.extend(secured);
-        let moved = self.shield.positions();
-        let moved = moved.map(|rollovers| Event::RolledOver {
-            endpoint,
+        self.tell_positions(outbox);
+    }
+
+    fn tell_positions(&self, outbox: &mut Outbox<'_>) {
+        let positions = self.shield.positions().map(|rollovers| Event::RolledOver {
+            endpoint: self.id,
             rollovers,
         });
-        outbox.events.extend(moved);
+        outbox.events.extend(positions);
     }
 
     /// The keys in use are going to be others: keeps them with the agreement that they came from, where
@@ -160,8 +176,11 @@ impl Endpoint {
         now_micros: u64,
         outbox: &mut Outbox<'_>,
     ) {
-        if let Err(failure) = self.shield.set_keys(keys, rollovers, now_micros) {
-            self.tell_unprotected(failure, outbox);
+        let left = &mut self.left_keys;
+        match self.shield.set_keys(keys, rollovers, left, now_micros) {
+            Ok(true) => self.tell_positions(outbox),
+            Ok(false) => {}
+            Err(failure) => self.tell_unprotected(failure, outbox),
         }
     }
 
@@ -173,7 +192,7 @@ impl Endpoint {
     }
 
     /// Takes a datagram of a handshake: one that may be the party's, or that may prove to be when the
-    /// party is described. `None`: it is neither.
+    /// party is described.
     pub(super) fn take_in_handshake(
         &mut self,
         channel: Channel,
@@ -181,21 +200,22 @@ impl Endpoint {
         from: SocketAddr,
         outside: &Outside<'_>,
         outbox: &mut Outbox<'_>,
-    ) -> Option<()> {
+    ) -> Progress {
         let now_micros = outside.clock.now_micros;
         let begins = self.begins_handshake(channel, datagram);
         let is_too_early = begins && self.awaits_description();
         if !is_too_early && self.may_shake_hands(channel, from, now_micros) {
             self.shake_hands(channel, datagram, from, outside, outbox);
-            return Some(());
+            return Progress::Going;
         }
-        let early = self.setup.as_mut()?.early.as_mut().filter(|_| begins)?;
-        let is_kept = early.keep(self.gate.as_ref(), channel, datagram, from);
-        is_kept.then_some(())
+        match begins {
+            true => self.keep_hello(channel, datagram, from, now_micros),
+            false => Progress::Refused,
+        }
     }
 
     /// Whether a datagram begins a handshake that is not under way.
-    fn begins_handshake(&self, channel: Channel, datagram: &[u8]) -> bool {
+    pub(super) fn begins_handshake(&self, channel: Channel, datagram: &[u8]) -> bool {
         let setup = self.setup.as_ref();
         match setup.and_then(|setup| setup.agreement.as_ref()) {
             Some(known) => known.is_news(channel, datagram),
@@ -203,7 +223,12 @@ impl Endpoint {
         }
     }
 
-    fn may_shake_hands(&mut self, channel: Channel, from: SocketAddr, now_micros: u64) -> bool {
+    pub(super) fn may_shake_hands(
+        &mut self,
+        channel: Channel,
+        from: SocketAddr,
+        now_micros: u64,
+    ) -> bool {
         let (Some(setup), Some(gate)) = (&self.setup, &mut self.gate) else {
             return false;
         };
@@ -216,7 +241,7 @@ impl Endpoint {
         setup.agreement.is_some() && gate.may_shake_hands(channel, from, has_asked, now_micros)
     }
 
-    fn shake_hands(
+    pub(super) fn shake_hands(
         &mut self,
         channel: Channel,
         datagram: &[u8],
@@ -277,6 +302,10 @@ impl Endpoint {
             Some(Agreement::Failed(reason)) => self.tell_unprotected(reason, outbox),
             Some(Agreement::Keys(Channel::Rtp, party, keys)) => {
                 self.park_shield();
+                let setup = self.setup.as_mut();
+                if setup.is_some_and(|setup| core::mem::take(&mut setup.has_former_keys)) {
+                    self.shield.forget_rtcp_keys();
+                }
                 self.use_keys(&keys, &Rollovers::default(), now_micros, outbox);
                 self.identified(Channel::Rtp, party, now_micros, outbox);
                 self.tell_secured(MediaPort::Rtp, keys, outbox);

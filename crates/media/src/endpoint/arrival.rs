@@ -179,7 +179,11 @@ impl Endpoint {
     ) -> Option<(Arrival, usize)> {
         let is_clear = self.shield.is_clear();
         let length = match is_clear {
-            true => datagram.len(),
+            true => {
+                let gate = self.gate.as_ref()?;
+                let may_be = gate.may_be_rtcp(from, channel == Channel::Rtp);
+                may_be.then_some(datagram.len())?
+            }
             false => self.open_rtcp(channel, datagram, from, now_micros)?,
         };
         let rtcp = Compound::parse(datagram.get(..length)?).ok()?;

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 
 use fernamt_exchange::media::Offer;
 
-use super::{Endpoint, Outbox, Outside};
-use crate::gate::{Gate, same};
+use super::{Endpoint, Outbox, Outside, Progress};
+use crate::gate::{Gate, Strangers, Trust, Work, same};
 use crate::ice::EarlyAgent;
 use crate::socket::Channel;
 
@@ -32,6 +32,7 @@ pub(crate) struct Early {
     expected: Shelf,
     /// From anywhere else. Whoever sends from there takes no place of the party.
     others: Shelf,
+    strangers: Strangers,
 }
 
 /// What a handshake begins with.
@@ -47,14 +48,17 @@ struct Hello {
 struct Shelf(VecDeque<Hello>);
 
 impl Shelf {
-    /// Keeps one, for which that of the same place or the oldest makes room.
-    fn keep(&mut self, hello: Hello, is_of_same_place: impl Fn(&Hello) -> bool) {
+    /// Keeps one, for which that of the same place or the oldest makes room: how many have gone.
+    fn keep(&mut self, hello: Hello, is_of_same_place: impl Fn(&Hello) -> bool) -> usize {
+        let before = self.0.len();
         self.0
             .retain(|known| known.channel != hello.channel || !is_of_same_place(known));
         if self.0.len() >= MAX_HELLOS {
             self.0.pop_front();
         }
+        let gone = before - self.0.len();
         self.0.push_back(hello);
+        gone
     }
 }
 
@@ -67,45 +71,56 @@ impl Early {
             is_described: false,
             expected: Shelf::default(),
             others: Shelf::default(),
+            strangers: Strangers::default(),
         }
     }
 
-    /// Keeps the beginning of a handshake. False: it is none that may be kept.
-    pub(super) fn keep(
-        &mut self,
-        gate: Option<&Gate>,
-        channel: Channel,
-        datagram: &[u8],
-        from: SocketAddr,
-    ) -> bool {
-        if !self.offer.dtls || datagram.len() > MAX_HELLO_BYTES {
-            return false;
+    /// What speaks for a source before its description.
+    pub(super) fn trust(&self, gate: Option<&Gate>, channel: Channel, from: SocketAddr) -> Trust {
+        if gate.is_some_and(|gate| gate.is_negotiated(channel, from)) {
+            return Trust::Exact;
         }
-        let hello = Hello {
-            channel,
-            from,
-            datagram: datagram.into(),
-        };
+        let is_vouched = gate.is_some_and(|gate| gate.is_vouched(from.ip()));
+        match is_vouched || from.ip() == self.offer.signalling {
+            true => Trust::Host,
+            false => Trust::Nobody,
+        }
+    }
+
+    /// Whether the beginning of a handshake may be kept.
+    fn may_keep(&mut self, datagram: &[u8], trust: Trust, from: SocketAddr, now: u64) -> bool {
+        self.offer.dtls
+            && datagram.len() <= MAX_HELLO_BYTES
+            && self.strangers.allow(Work::Handshake, trust, from, now)
+    }
+
+    /// Keeps the beginning of a handshake: how many others have gone for it.
+    fn keep(&mut self, gate: Option<&Gate>, hello: Hello) -> u64 {
+        let from = hello.from;
         let is_expected = from.ip() == self.offer.signalling
-            || gate.is_some_and(|gate| gate.is_negotiated(channel, from));
-        match is_expected {
+            || gate.is_some_and(|gate| gate.is_negotiated(hello.channel, from));
+        let gone = match is_expected {
             true => self.expected.keep(hello, |known| same(known.from, from)),
             // One host, whatever ports it uses, is one place.
             false => self
                 .others
                 .keep(hello, |known| known.from.ip() == from.ip()),
-        }
-        true
+        };
+        gone as u64
+    }
+
+    /// How many are kept of the places where the party probably is, and of all others.
+    pub(super) fn kept(&self) -> [usize; 2] {
+        [&self.expected, &self.others].map(|shelf| shelf.0.len())
+    }
+
+    fn waiting(&self) -> u64 {
+        self.kept().iter().sum::<usize>() as u64
     }
 
     /// Who answers checks until the party is described.
     pub(super) fn agent(&mut self) -> Option<&mut EarlyAgent> {
         self.agent.as_mut()
-    }
-
-    #[cfg(test)]
-    pub(super) fn kept(&self) -> [usize; 2] {
-        [&self.expected, &self.others].map(|shelf| shelf.0.len())
     }
 }
 
@@ -115,7 +130,8 @@ impl Endpoint {
     pub(crate) fn expect(&mut self, offer: Option<&Offer>, outside: &Outside<'_>) {
         let Some(offer) = offer.filter(|_| self.carrier.is_none()) else {
             if let Some(setup) = &mut self.setup {
-                setup.early = None;
+                let early = setup.early.take();
+                self.packets_dropped += early.map_or(0, |early| early.waiting());
                 setup.parked.clear();
             }
             self.drop_setup_without_use();
@@ -125,7 +141,11 @@ impl Endpoint {
         match &mut setup.early {
             // Said once more, with all that came meanwhile.
             Some(early) if early.offer == *offer => early.is_described = false,
-            early => *early = Some(Box::new(Early::new(offer, outside))),
+            early => {
+                let new = Box::new(Early::new(offer, outside));
+                let before = early.replace(new);
+                self.packets_dropped += before.map_or(0, |before| before.waiting());
+            }
         }
     }
 
@@ -159,13 +179,47 @@ impl Endpoint {
         let (first, second): (Vec<Hello>, Vec<Hello>) =
             kept.partition(|hello| gate.is_negotiated(hello.channel, hello.from));
         for hello in first.into_iter().chain(second) {
-            let Hello {
-                channel,
-                from,
-                datagram,
-            } = hello;
-            let taken = self.take_in_handshake(channel, &datagram, from, outside, outbox);
-            self.packets_dropped += u64::from(taken.is_none());
+            self.look_at_hello(hello, outside, outbox);
         }
+    }
+
+    fn look_at_hello(&mut self, hello: Hello, outside: &Outside<'_>, outbox: &mut Outbox<'_>) {
+        let (channel, from) = (hello.channel, hello.from);
+        if self.may_shake_hands(channel, from, outside.clock.now_micros) {
+            return self.shake_hands(channel, &hello.datagram, from, outside, outbox);
+        }
+        let is_news = self.begins_handshake(channel, &hello.datagram);
+        let early = self.setup.as_mut().and_then(|setup| setup.early.as_mut());
+        self.packets_dropped += match early.filter(|_| is_news) {
+            // It has been counted among those of its source.
+            Some(early) => early.keep(self.gate.as_ref(), hello),
+            None => 1,
+        };
+    }
+
+    /// Keeps what a handshake begins with until its party is described.
+    pub(super) fn keep_hello(
+        &mut self,
+        channel: Channel,
+        datagram: &[u8],
+        from: SocketAddr,
+        now_micros: u64,
+    ) -> Progress {
+        let gate = self.gate.as_ref();
+        let early = self.setup.as_mut().and_then(|setup| setup.early.as_mut());
+        let Some(early) = early else {
+            return Progress::Refused;
+        };
+        let trust = early.trust(gate, channel, from);
+        if !early.may_keep(datagram, trust, from, now_micros) {
+            return Progress::Refused;
+        }
+        let hello = Hello {
+            channel,
+            from,
+            datagram: datagram.into(),
+        };
+        self.packets_dropped += early.keep(gate, hello);
+        Progress::Waiting
     }
 }

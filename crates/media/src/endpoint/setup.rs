@@ -28,6 +28,8 @@ pub(crate) struct Setup {
     pub(super) parked: Vec<Parked>,
     /// Keys for RTCP that were agreed before those for RTP.
     pub(super) early_rtcp_keys: Option<SrtpKeys>,
+    /// The keys in use are of another agreement than this.
+    pub(super) has_former_keys: bool,
     /// Where the party was found, as it was told last.
     connected: Option<(SocketAddr, IceCandidateKind)>,
     /// When the thread looks after this next.
@@ -41,15 +43,36 @@ pub(super) struct Checks {
     pub(super) rtcp: Option<Agent>,
 }
 
+/// What a datagram of checks or handshakes has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Something may be due now.
+    Going,
+    /// It waits for the description of its party; nothing else follows.
+    Waiting,
+    /// It is dropped.
+    Refused,
+}
+
+/// Of which agents the checks are looked at again.
+#[derive(Clone, Copy, Debug)]
+struct Recalled {
+    rtp: bool,
+    rtcp: bool,
+}
+
 impl Setup {
-    /// Looks again at the checks that were answered before the party was described.
-    fn recall_checks(&mut self, now_micros: u64) {
+    /// Looks again at the checks that were answered before the party was described, for agents that have
+    /// just begun.
+    fn recall_checks(&mut self, recalled: Recalled, now_micros: u64) {
         let early = self.early.as_mut().and_then(|early| early.agent());
         let (Some(checks), Some(early)) = (&mut self.checks, early) else {
             return;
         };
-        checks.rtp.recall(early, Channel::Rtp, now_micros);
-        if let Some(rtcp) = &mut checks.rtcp {
+        if recalled.rtp {
+            checks.rtp.recall(early, Channel::Rtp, now_micros);
+        }
+        if let Some(rtcp) = checks.rtcp.as_mut().filter(|_| recalled.rtcp) {
             rtcp.recall(early, Channel::Rtcp, now_micros);
         }
     }
@@ -107,6 +130,8 @@ impl Endpoint {
         }
         self.set_ice(remote.ice.as_ref(), outside);
         self.set_protection(remote, outside, outbox);
+        // What comes on a way that has been found is looked at before all else.
+        self.advance_checks(outside, outbox);
         self.look_at_early(outside, outbox);
         self.advance(outside, outbox);
         self.drop_setup_without_use();
@@ -134,22 +159,27 @@ impl Endpoint {
         let setup = self.setup.get_or_insert_default();
         let (random, now_micros) = (outside.random, outside.clock.now_micros);
         let agent = |component| Agent::new(ice, component, outside.local, random, now_micros);
-        match &mut setup.checks {
-            Some(checks) => {
-                checks.rtp.redescribe(ice, random, now_micros);
-                match &mut checks.rtcp {
+        let recalled = match &mut setup.checks {
+            Some(checks) => Recalled {
+                rtp: checks.rtp.redescribe(ice, random, now_micros),
+                rtcp: match &mut checks.rtcp {
                     Some(rtcp) if has_rtcp => rtcp.redescribe(ice, random, now_micros),
-                    rtcp => *rtcp = has_rtcp.then(|| agent(2)).flatten(),
-                }
-            }
+                    rtcp => {
+                        *rtcp = has_rtcp.then(|| agent(2)).flatten();
+                        true
+                    }
+                },
+            },
             None => {
                 setup.checks = agent(1).map(|rtp| Checks {
                     rtp,
                     rtcp: has_rtcp.then(|| agent(2)).flatten(),
                 });
-                setup.recall_checks(now_micros);
+                let (rtp, rtcp) = (true, true);
+                Recalled { rtp, rtcp }
             }
-        }
+        };
+        setup.recall_checks(recalled, now_micros);
         // Nothing passes before a way is found, and nothing passes when none can be looked for.
         if let Some(gate) = &mut self.gate {
             gate.set_paths(Some(Paths::default()));
@@ -182,15 +212,16 @@ impl Endpoint {
         outside: &Outside<'_>,
         outbox: &mut Outbox<'_>,
     ) {
-        let is_taken = match classify(datagram) {
+        let progress = match classify(datagram) {
             Kind::Stun => self.take_in_check(channel, datagram, from, outside, outbox),
             Kind::Dtls => self.take_in_handshake(channel, datagram, from, outside, outbox),
-            _ => None,
+            _ => Progress::Refused,
         };
         // What is refused costs no more than the refusal.
-        match is_taken {
-            Some(()) => self.advance(outside, outbox),
-            None => self.packets_dropped += 1,
+        match progress {
+            Progress::Going => self.advance(outside, outbox),
+            Progress::Waiting => {}
+            Progress::Refused => self.packets_dropped += 1,
         }
     }
 
@@ -201,30 +232,54 @@ impl Endpoint {
         from: SocketAddr,
         outside: &Outside<'_>,
         outbox: &mut Outbox<'_>,
-    ) -> Option<()> {
+    ) -> Progress {
         let now_micros = outside.clock.now_micros;
-        let setup = self.setup.as_mut()?;
-        let mut send = |to, datagram: &[u8]| (outbox.send)(channel, to, datagram);
-        let Some(checks) = &mut setup.checks else {
-            let early = setup.early.as_mut()?.agent()?;
-            let is_taken = early.handle(channel, datagram, from, now_micros, &mut send);
-            return is_taken.then_some(());
-        };
-        let agent = match channel {
-            Channel::Rtp => &mut checks.rtp,
-            Channel::Rtcp => checks.rtcp.as_mut()?,
-        };
-        let gate = self.gate.as_mut()?;
-        let Some(glance) = agent.glance(datagram) else {
-            // Keepalives of the party lead to nothing either, nor do answers that come twice.
-            return gate.is_negotiated(channel, from).then_some(());
+        let checks = self.setup.as_mut().and_then(|setup| setup.checks.as_mut());
+        let agent = checks.and_then(|checks| match channel {
+            Channel::Rtp => Some(&mut checks.rtp),
+            Channel::Rtcp => checks.rtcp.as_mut(),
+        });
+        let glanced = agent.and_then(|agent| Some((agent.glance(datagram)?, agent)));
+        let (Some((glance, agent)), Some(gate)) = (glanced, &mut self.gate) else {
+            return self.take_in_early_check(channel, datagram, from, outside, outbox);
         };
         let is_named = agent.names(from.ip());
         if !gate.may_check(channel, from, glance.work, is_named, now_micros) {
-            return None;
+            return Progress::Refused;
         }
+        let mut send = |to, datagram: &[u8]| (outbox.send)(channel, to, datagram);
         agent.take(&glance, from, outside.random, now_micros, &mut send);
-        Some(())
+        Progress::Going
+    }
+
+    /// Takes what leads to nothing with the party that has been described, if any has: it may be of
+    /// another one that answers the same offer.
+    fn take_in_early_check(
+        &mut self,
+        channel: Channel,
+        datagram: &[u8],
+        from: SocketAddr,
+        outside: &Outside<'_>,
+        outbox: &mut Outbox<'_>,
+    ) -> Progress {
+        let now_micros = outside.clock.now_micros;
+        let gate = self.gate.as_ref();
+        let mut send = |to, datagram: &[u8]| (outbox.send)(channel, to, datagram);
+        let early = self.setup.as_mut().and_then(|setup| setup.early.as_mut());
+        let is_taken = early.is_some_and(|early| {
+            let trust = early.trust(gate, channel, from);
+            let agent = early.agent();
+            agent.is_some_and(|agent| {
+                agent.handle(channel, datagram, from, trust, now_micros, &mut send)
+            })
+        });
+        // Keepalives of the party lead to nothing either, nor do answers that come twice.
+        let has_checks = (self.setup.as_ref()).is_some_and(|setup| setup.checks.is_some());
+        let is_the_partys = gate.is_some_and(|gate| gate.is_negotiated(channel, from));
+        match is_taken || (has_checks && is_the_partys) {
+            true => Progress::Waiting,
+            false => Progress::Refused,
+        }
     }
 
     /// Does what is due. Called after everything that may have changed something, and with time.

@@ -278,6 +278,15 @@ impl RtcpLatch {
         self.address = Some(from);
     }
 
+    /// Whether a packet on the RTCP port may be the party's, as far as its source says.
+    pub(super) fn may_be(&self, negotiated: &Negotiated, rtp: &Latch, from: SocketAddr) -> bool {
+        if let Some(address) = self.address {
+            return same(address, from);
+        }
+        let is_beside = rtp.address().is_some_and(|rtp| rtp.ip() == from.ip());
+        is_beside || negotiated.rtcp.is_some_and(|rtcp| same(rtcp, from))
+    }
+
     /// Whether a packet on the RTCP port is the party's.
     pub(super) fn admit(
         &mut self,

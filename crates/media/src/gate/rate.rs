@@ -4,14 +4,14 @@ const WINDOW_MICROS: u64 = 1_000_000;
 
 /// Counts the packets of the current second.
 #[derive(Debug)]
-pub(crate) struct Rate {
+pub(super) struct Rate {
     limit: u32,
     count: u32,
     window_start_micros: u64,
 }
 
 impl Rate {
-    pub(crate) fn new(limit: u32) -> Rate {
+    pub(super) fn new(limit: u32) -> Rate {
         Rate {
             limit,
             count: 0,
@@ -21,7 +21,7 @@ impl Rate {
 
     /// Counts one packet; whether it is within the limit.
     #[inline]
-    pub(crate) fn allows(&mut self, now_micros: u64) -> bool {
+    pub(super) fn allows(&mut self, now_micros: u64) -> bool {
         if now_micros.saturating_sub(self.window_start_micros) >= WINDOW_MICROS {
             self.window_start_micros = now_micros;
             self.count = 0;

@@ -12,7 +12,7 @@ use super::STRANGE_PACKETS_PER_SECOND;
 /// Checks, and answers to checks, of one source that are looked at in a second. To see whether one is
 /// authentic takes no longer than to receive it, and a party sends few of them, of which none should be
 /// missed: it repeats them after half a second, then after one.
-pub(super) const STRANGE_CHECKS_PER_SECOND: u32 = 1_000;
+pub(crate) const STRANGE_CHECKS_PER_SECOND: u32 = 1_000;
 
 /// Shares that the sources of one degree of trust are spread over. From all of them together no more
 /// than this times the limit of one source is looked at.
@@ -45,7 +45,7 @@ impl Work {
 
 /// What speaks for a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
+pub(crate) enum Trust {
     /// It is exactly where the party is, or is said to be.
     Exact,
     /// It is on a host where the party may be.
@@ -56,7 +56,7 @@ pub(super) enum Trust {
 
 /// What has been done for strangers in this second.
 #[derive(Debug, Default)]
-pub(super) struct Strangers {
+pub(crate) struct Strangers {
     answers: Share,
     checks: Share,
     handshakes: Share,
@@ -78,7 +78,7 @@ const _: () = assert!(STRANGE_PACKETS_PER_SECOND <= u16::MAX as u32);
 
 impl Strangers {
     /// Counts one datagram; whether it may be looked at.
-    pub(super) fn allow(
+    pub(crate) fn allow(
         &mut self,
         work: Work,
         trust: Trust,

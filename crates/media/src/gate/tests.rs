@@ -74,6 +74,44 @@ fn another_port_of_the_signalling_address_is_latched_after_consistent_packets() 
     assert_eq!(gate.rtp_destination(), Some(address(from)));
 }
 
+/// Whoever forges the party's address cannot take its stream away from it.
+#[test]
+fn nothing_is_learned_from_a_source_that_is_not_let_in() {
+    let mut gate = gate(SAID, SIGNALLING);
+    send(&mut gate, SAID, 1, 1, 1, 0);
+    let mut others = 2..100;
+    let refused = others.find(|ssrc| send(&mut gate, SAID, *ssrc, 1, 1, 1) == Verdict::Dropped);
+    let last = refused.unwrap() - 1;
+    assert_eq!(gate.latch.ssrc(), Some(last));
+    // Nor from packets beyond the rate.
+    let known = last - 1;
+    while send(&mut gate, SAID, known, 7, 1, SECOND) == Verdict::Accepted {}
+    assert_eq!(gate.latch.ssrc(), Some(known));
+    assert_eq!(send(&mut gate, SAID, last, 7, 1, SECOND), Verdict::Dropped);
+    assert_eq!(gate.latch.ssrc(), Some(known));
+}
+
+#[test]
+fn a_look_at_where_rtcp_comes_from_changes_nothing() {
+    let beside = "198.51.100.7:61001";
+    let mut gate = gate("10.0.0.5:4000", NAT);
+    gate.negotiated.rtcp = Some(address("10.0.0.5:4001"));
+    assert!(!gate.may_be_rtcp(address(beside), false));
+    send(&mut gate, "198.51.100.7:61000", 1, 1, CONSISTENT_PACKETS, 0);
+    for (from, may_be) in [
+        (beside, true),
+        ("10.0.0.5:4001", true),
+        ("203.0.113.66:1", false),
+    ] {
+        assert_eq!(gate.may_be_rtcp(address(from), false), may_be, "{from}");
+        assert!(!gate.may_be_rtcp(address(from), true), "not multiplexed");
+    }
+    assert_eq!(gate.rtcp_latch.address(), None);
+    let verdict = gate.admit_rtcp(address(beside), 1, false, 0);
+    assert_eq!(verdict, Verdict::Accepted);
+    assert!(!gate.may_be_rtcp(address("10.0.0.5:4001"), false));
+}
+
 #[test]
 fn packets_that_do_not_belong_together_never_latch() {
     let mut gate = gate("10.0.0.5:4000", NAT);

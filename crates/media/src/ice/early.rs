@@ -9,7 +9,7 @@ use fernamt_exchange::media::IceOffer;
 use fernamt_stun::message::{Class, ErrorCode, Message, Method};
 
 use super::{Agent, Credentials, Send, message, settled_role};
-use crate::gate::{Rate, STRANGE_PACKETS_PER_SECOND, Work, same};
+use crate::gate::{Strangers, Trust, Work, same};
 use crate::random::Random;
 use crate::socket::Channel;
 
@@ -26,7 +26,7 @@ pub(crate) struct EarlyAgent {
     local: Credentials,
     tie_breaker: u64,
     checks: VecDeque<Check>,
-    rate: Rate,
+    strangers: Strangers,
     room: Vec<u8>,
 }
 
@@ -45,17 +45,19 @@ impl EarlyAgent {
             local: Credentials::new(&offer.local)?,
             tie_breaker: random.next(),
             checks: VecDeque::new(),
-            rate: Rate::new(STRANGE_PACKETS_PER_SECOND),
+            strangers: Strangers::default(),
             room: Vec::new(),
         })
     }
 
-    /// Takes a STUN message: answers and keeps an authentic check, and nothing else. False: it was none.
+    /// Takes a STUN message: answers and keeps an authentic check, and nothing else. False: it was none,
+    /// or one too many of a source for which no more than this speaks.
     pub(crate) fn handle(
         &mut self,
         channel: Channel,
         datagram: &[u8],
         from: SocketAddr,
+        trust: Trust,
         now_micros: u64,
         send: &mut Send<'_>,
     ) -> bool {
@@ -69,7 +71,10 @@ impl EarlyAgent {
         // The password is looked at only where somebody knows the user name.
         let names = request.username().and_then(|name| name.split_once(':'));
         let is_for_us = names.is_some_and(|(ours, _)| *ours == *self.local.words.fragment);
-        if !is_check || !is_for_us || !self.rate.allows(now_micros) {
+        if !is_check || !is_for_us {
+            return false;
+        }
+        if !self.strangers.allow(Work::Check, trust, from, now_micros) {
             return false;
         }
         let integrity = request.verify(&self.local.key);

@@ -123,11 +123,10 @@ impl Hearing {
             self.former = None;
             return opened;
         }
-        match (opened, &mut self.former) {
-            // It is of the new key, and nobody's forgery.
-            (Err(UnprotectError::Repeated | UnprotectError::Old), _) => opened,
-            (_, Some(former)) => open(&mut former.unprotector),
-            (_, None) => opened,
+        // Nothing has been heard with the new key yet, so that it cannot be a repetition.
+        match &mut self.former {
+            Some(former) => open(&mut former.unprotector),
+            None => opened,
         }
     }
 }

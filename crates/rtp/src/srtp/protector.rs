@@ -108,8 +108,8 @@ impl Protector {
         if self.life.is_over(0) {
             return Err(ProtectError::KeyExpired);
         }
-        let id = match self.sources.get_mut(ssrc) {
-            Some(source) => next_of(source, sequence)?,
+        let (id, is_renamed) = match self.sources.get_mut(ssrc) {
+            Some(source) => (next_of(source, sequence)?, false),
             None => self.identify(ssrc, sequence)?,
         };
         if let Some([_, _, high, low, _, _, _, _, name @ ..]) =
@@ -120,30 +120,31 @@ impl Protector {
         }
         let sealed = self.rtp.seal_rtp(buffer, header, length, id, &self.mki);
         let length = sealed.ok_or(ProtectError::Room)?;
-        match id.ssrc == ssrc && !self.renamed.has(ssrc) {
-            true => self.sources.note(ssrc, id.index),
-            false => self.renamed.note(ssrc, id.index),
+        match is_renamed {
+            false => self.sources.note(ssrc, id.index),
+            true => self.renamed.note(ssrc, id.index),
         }
         self.life.packets += 1;
         Ok(length)
     }
 
-    /// Name and index of a packet whose source is none of those with their own names.
+    /// Name and index of a packet whose source is none of those with their own names so far, and whether
+    /// it has another name than its own.
     #[inline(never)]
-    fn identify(&mut self, ssrc: u32, sequence: u16) -> Result<Identity, ProtectError> {
+    fn identify(&mut self, ssrc: u32, sequence: u16) -> Result<(Identity, bool), ProtectError> {
         let index = index_of(0, sequence);
         if !self.sources.is_full() && self.substitutes.is_none() {
-            return Ok(Identity { ssrc, index });
+            return Ok((Identity { ssrc, index }, false));
         }
         if let Some(source) = self.renamed.get_mut(ssrc) {
-            return next_of(source, sequence);
+            return Ok((next_of(source, sequence)?, true));
         }
         let sources = &self.sources;
         let substitutes = self.substitutes.get_or_insert(Substitutes::new(ssrc));
         let name = substitutes.draw(|name| sources.has(name));
         let name = name.ok_or(ProtectError::KeyExpired)?;
         self.renamed.rename(ssrc, name, index);
-        Ok(Identity { ssrc: name, index })
+        Ok((Identity { ssrc: name, index }, true))
     }
 
     /// Protects the RTCP in the first `length` bytes of `buffer`, encrypted always; returns how long

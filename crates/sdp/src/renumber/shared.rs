@@ -23,8 +23,8 @@ struct Meaning<'m> {
 
 /// Gives every section the numbers by which the reader is to know its formats, so that a number
 /// means one thing in all of them. A section that is not among those that share a transport is
-/// `None`. `agreed` gives the number that a format of a section was given before, when that is
-/// another one than its own: it stays (RFC 3264 section 8.3.2).
+/// `None`. `agreed` gives the number that a format of a section was given before, be it its own or
+/// another: it stays (RFC 3264 section 8.3.2).
 ///
 /// [`PayloadMap::to_offered`] is the way from the writer's number to that of the reader. A format for
 /// which no number is left is [dropped](PayloadMap::drops).
@@ -197,6 +197,9 @@ mod tests {
                         m=video 4002 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n";
         let agreed = |section, number| (section == 1 && number == 96).then_some(98);
         assert_eq!(maps(sections, agreed), [vec![(98, 97)], vec![(96, 98)]]);
+        // Also where it is its own.
+        let agreed = |section, number| (section == 1 && number == 96).then_some(96);
+        assert_eq!(maps(sections, agreed), [vec![(96, 97)], vec![]]);
     }
 
     #[test]

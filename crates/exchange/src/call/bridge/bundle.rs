@@ -6,7 +6,7 @@ use fernamt_sdp::{
     Attribute, Bundle, ExtMap, Media, PayloadMap, SessionDescription, numbers_in_one_transport,
 };
 
-use super::ends::End;
+use super::ends::{End, Talk};
 use super::write::Section;
 use super::{Bridge, Side};
 
@@ -131,16 +131,19 @@ impl Bridge {
         }
     }
 
-    /// What a format of the party of `from` was called towards that of `to` before, where that is
-    /// not its own number.
+    /// What a format of the party of `from` was called towards that of `to` before: by another number,
+    /// or by its own.
     fn number_before(&self, from: Side, to: Side, section: usize, number: u8) -> Option<u8> {
         let agreed = |side| self.ends(side)?.get(section)?.agreed.as_ref();
         let by_answer_of_reader = agreed(to).map(|talk| talk.numbers.to_answered(number));
         let by_answer_of_writer = agreed(from).and_then(|talk| talk.numbers.to_offered(number));
-        [by_answer_of_reader, by_answer_of_writer]
+        let by_answers = [by_answer_of_reader, by_answer_of_writer];
+        let other = by_answers
             .into_iter()
             .flatten()
-            .find(|known| *known != number)
+            .find(|known| *known != number);
+        let is_known = |talk: &Talk| talk.remote.payload_types.contains(&number);
+        other.or_else(|| agreed(from).is_some_and(is_known).then_some(number))
     }
 
     /// The payload types of the other sections that share the transport of this one, as their offerer

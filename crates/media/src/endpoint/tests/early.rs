@@ -1,11 +1,15 @@
 //! What overtakes the answer that it follows, and what others send meanwhile.
 
-use fernamt_exchange::media::{Event, Ice, IceCredentials, IceOffer, Offer, ProtectionFailure};
+use fernamt_exchange::media::{
+    Event, Ice, IceCandidate, IceCandidateKind, IceCredentials, IceOffer, Offer, ProtectionFailure,
+    Remote,
+};
 
 use super::super::early::{MAX_HELLO_BYTES, MAX_HELLOS};
 use super::phone::{EXCHANGE, Phone, hello, offer, offering, secured, told};
 use super::rig::{Rig, certificate};
 use super::*;
+use crate::gate::STRANGE_PACKETS_PER_SECOND;
 use crate::ice::Agent;
 use crate::random::Random;
 
@@ -165,14 +169,15 @@ fn a_party_that_answers_in_clear_is_heard_in_clear() {
     assert!(rig.endpoint.setup.is_none());
 }
 
-/// A check, its answer, and a hello, all before the description (RFC 8445 section 7.3).
-#[test]
-fn a_party_that_has_been_asked_nothing_yet_finds_its_way_and_its_keys() {
-    let credentials = |name: &str| IceCredentials {
+fn credentials(name: &str) -> IceCredentials {
+    IceCredentials {
         fragment: format!("{name}frag").into(),
         password: format!("{name}-password-of-enough-letters").into(),
-    };
-    let ice = |local: &str, remote: &str, controlling: bool| Ice {
+    }
+}
+
+fn ice(local: &str, remote: &str, controlling: bool) -> Ice {
+    Ice {
         local: credentials(local),
         remote: credentials(remote),
         controlling,
@@ -180,8 +185,11 @@ fn a_party_that_has_been_asked_nothing_yet_finds_its_way_and_its_keys() {
         remote_lite: false,
         candidates: Vec::new(),
         advertised: None,
-    };
-    let (mut rig, own) = offering(SIGNALLING);
+    }
+}
+
+/// Offers checks and a handshake.
+fn offer_ways(rig: &mut Rig) {
     let with_ice = Offer {
         signalling: SIGNALLING.parse().unwrap(),
         dtls: true,
@@ -191,18 +199,124 @@ fn a_party_that_has_been_asked_nothing_yet_finds_its_way_and_its_keys() {
         }),
     };
     rig.work(|endpoint, outside, _| endpoint.expect(Some(&with_ice), outside));
+}
+
+/// What a phone of this name asks us first.
+fn check_of(name: &str) -> Vec<u8> {
+    let random = Random::new();
+    let local = [192, 0, 2, 99].into();
+    let mut agent = Agent::new(&ice(name, "ours", false), 1, local, &random, 0).unwrap();
+    agent.add_candidates(&[candidate(EXCHANGE)]);
+    let mut asked = Vec::new();
+    agent.on_time(&random, 0, &mut |_, datagram| asked = datagram.to_vec());
+    asked
+}
+
+fn candidate(at: &str) -> IceCandidate {
+    IceCandidate {
+        component: 1,
+        foundation: "1".into(),
+        priority: 1,
+        address: at.parse().unwrap(),
+        kind: IceCandidateKind::Host,
+    }
+}
+
+/// What the answer of a phone with checks says.
+fn answer_of(name: &str, at: &str) -> Remote {
+    Remote {
+        ice: Some(ice("ours", name, true)),
+        ..Remote::plain(at.parse().unwrap())
+    }
+}
+
+/// Both are asked as soon as they are described, although neither says where it is.
+#[test]
+fn the_checks_of_the_second_phone_that_answers_are_served_as_those_of_the_first() {
+    let (mut rig, _) = offering(SIGNALLING);
+    offer_ways(&mut rig);
+    let is_asked = |rig: &mut Rig, channel: Channel, at: &str| {
+        let mut sent = core::mem::take(&mut rig.sent).into_iter();
+        sent.any(|(on, to, _)| on == channel && to == at.parse::<SocketAddr>().unwrap())
+    };
+    let (one, other) = ("198.51.100.1:7000", "198.51.100.2:7000");
+    rig.arrive(Channel::Rtp, &check_of("one"), one.parse().unwrap());
+    assert!(is_asked(&mut rig, Channel::Rtp, one), "answered");
+    rig.set_remote(&answer_of("one", one));
+    assert!(is_asked(&mut rig, Channel::Rtp, one));
+    rig.arrive(Channel::Rtp, &check_of("other"), other.parse().unwrap());
+    assert!(is_asked(&mut rig, Channel::Rtp, other), "answered");
+    // On a port that the first did not have.
+    let beside = "198.51.100.2:7001";
+    rig.arrive(Channel::Rtcp, &check_of("other"), beside.parse().unwrap());
+    assert!(is_asked(&mut rig, Channel::Rtcp, beside), "answered");
+    assert_eq!(rig.endpoint.statistics().packets_dropped, 0);
+    rig.set_remote(&Remote {
+        rtcp: Some(beside.parse().unwrap()),
+        ..answer_of("other", other)
+    });
+    let sent = rig.sent.clone();
+    assert!(is_asked(&mut rig, Channel::Rtp, other));
+    rig.sent = sent;
+    assert!(is_asked(&mut rig, Channel::Rtcp, beside));
+    // After the last answer nobody else is served.
+    rig.work(|endpoint, outside, _| endpoint.expect(None, outside));
+    rig.arrive(Channel::Rtp, &check_of("third"), one.parse().unwrap());
+    assert!(!is_asked(&mut rig, Channel::Rtp, one));
+    assert_eq!(rig.endpoint.statistics().packets_dropped, 1);
+}
+
+#[test]
+fn a_source_has_so_many_hellos_in_a_second_and_each_that_goes_is_counted() {
+    let (mut rig, own) = offering(SIGNALLING);
+    let hello_on = |rig: &mut Rig, channel: Channel| {
+        Phone::new(ELSEWHERE, &own).begin(rig, channel);
+    };
+    for number in 0..STRANGE_PACKETS_PER_SECOND {
+        hello_on(&mut rig, Channel::Rtp);
+        let dropped = rig.endpoint.statistics().packets_dropped;
+        assert_eq!(dropped, u64::from(number), "the one before");
+    }
+    hello_on(&mut rig, Channel::Rtcp);
+    assert_eq!(kept(&rig), [0, 1]);
+    let all = u64::from(STRANGE_PACKETS_PER_SECOND);
+    assert_eq!(rig.endpoint.statistics().packets_dropped, all);
+    rig.now_micros = 1_000_000;
+    hello_on(&mut rig, Channel::Rtcp);
+    assert_eq!(kept(&rig), [0, 2]);
+    // What was never looked at.
+    offer(&mut rig, None);
+    assert_eq!(rig.endpoint.statistics().packets_dropped, all + 2);
+}
+
+#[test]
+fn a_hello_that_waits_is_no_reason_to_look_for_what_is_due() {
+    let (mut rig, _) = offering(SIGNALLING);
+    offer_ways(&mut rig);
+    let mut described = answer_of("one", PARTY);
+    described.ice.as_mut().unwrap().candidates = vec![candidate(PARTY)];
+    rig.set_remote(&described);
+    offer_ways(&mut rig);
+    rig.sent.clear();
+    rig.now_micros = 10_000_000;
+    stranger(&mut rig, ELSEWHERE);
+    assert_eq!(kept(&rig), [0, 1]);
+    assert!(rig.sent.is_empty());
+    rig.work(|endpoint, outside, outbox| endpoint.advance(outside, outbox));
+    assert!(!rig.sent.is_empty(), "something was due");
+}
+
+/// A check, its answer, and a hello, all before the description (RFC 8445 section 7.3).
+#[test]
+fn a_party_that_has_been_asked_nothing_yet_finds_its_way_and_its_keys() {
+    let (mut rig, own) = offering(SIGNALLING);
+    offer_ways(&mut rig);
     let mut phone = Phone::new(ELSEWHERE, &own);
     let random = Random::new();
     let at = phone.at;
     let local = at.ip();
     let mut agent = Agent::new(&ice("their", "ours", false), 1, local, &random, 0).unwrap();
-    agent.add_candidates(&[fernamt_exchange::media::IceCandidate {
-        component: 1,
-        foundation: "1".into(),
-        priority: 1,
-        address: EXCHANGE.parse().unwrap(),
-        kind: fernamt_exchange::media::IceCandidateKind::Host,
-    }]);
+    agent.add_candidates(&[candidate(EXCHANGE)]);
     let mut asked = Vec::new();
     agent.on_time(&random, 0, &mut |_, datagram| asked.push(datagram.to_vec()));
     for datagram in &asked {
@@ -229,7 +343,7 @@ fn a_party_that_has_been_asked_nothing_yet_finds_its_way_and_its_keys() {
     assert!(agent.selected().is_some(), "its check was answered");
     hello(&mut phone, &mut rig);
     assert!(rig.sent.is_empty());
-    let described = fernamt_exchange::media::Remote {
+    let described = Remote {
         ice: Some(ice("ours", "their", true)),
         ..phone.remote()
     };

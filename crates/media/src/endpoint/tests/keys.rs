@@ -1,6 +1,6 @@
 //! Keys of protected endpoints: how long they last, what follows them, and what they are called.
 
-use fernamt_exchange::media::{ProtectionFailure, Remote, Rollovers, SrtpKey, SrtpKeys};
+use fernamt_exchange::media::{Event, ProtectionFailure, Remote, Rollovers, SrtpKey, SrtpKeys};
 use fernamt_rtp::packet::Header;
 use fernamt_rtp::srtp::{
     FORMER_KEY_MICROS, LIFETIME_GRACE_PACKETS, MAX_SENT_SOURCES, Protector, Unprotector,
@@ -10,7 +10,7 @@ use fernamt_sdp::CryptoSuite;
 use super::protected::{Party, key, keys, party_address, protected};
 use super::rig::Rig;
 use super::*;
-use crate::protection::master_key;
+use crate::protection::{MAX_LEFT_KEYS, master_key};
 
 const SUITE: CryptoSuite = CryptoSuite::AesCm128HmacSha1_80;
 
@@ -213,5 +213,66 @@ fn keys_with_and_without_names_are_told_apart() {
         let sealed = rig.seal(&rtp(1)).unwrap();
         assert_eq!(sealed.len(), 172 + ours.len() + 10);
         assert_eq!(party.hears(sealed), rtp(1));
+    }
+}
+
+/// Other keys of ours, told apart by a number.
+fn ours_changed(fill: u8) -> SrtpKeys {
+    SrtpKeys {
+        ours: key(SUITE, fill),
+        ..keys(SUITE)
+    }
+}
+
+/// Several parties answer one offer, in clear or with another of our keys, and the first takes the call.
+#[test]
+fn no_number_is_used_twice_under_a_key_that_comes_back() {
+    let report = b"\x80\xc9\x00\x01\x00\x00\x00\x07";
+    for between in [remote(None, true), protected(ours_changed(7))] {
+        let mut rig = Rig::new();
+        rig.set_remote(&protected(keys(SUITE)));
+        let mut party = Party::new(&keys(SUITE));
+        for number in 1..=3 {
+            party.hears(rig.seal(&rtp(number)).unwrap());
+            assert!(is_heard(&mut rig, &party.says(number)));
+        }
+        let mut room = [&report[..], &[0; 100]].concat();
+        let shield = &mut rig.endpoint.shield;
+        shield.seal_rtcp(Channel::Rtp, &mut room, report.len());
+        rig.set_remote(&between);
+        assert!(rig.seal(&rtp(1)).is_some());
+        assert!(!rig.take_events().iter().any(is_about_positions));
+        rig.set_remote(&protected(keys(SUITE)));
+        let events = rig.take_events();
+        let [Event::RolledOver { rollovers, .. }] = &events[..] else {
+            panic!("{events:?}")
+        };
+        assert_eq!((rollovers.sent_packets, rollovers.rtcp), (3, 1));
+        assert_eq!(rollovers.heard_packets.0, 3);
+        assert_eq!(rig.seal(&rtp(3)), None, "it was sent with this key");
+        party.hears(rig.seal(&rtp(4)).unwrap());
+        assert!(is_heard(&mut rig, &party.says(4)));
+        // The same once more is no news.
+        rig.set_remote(&protected(keys(SUITE)));
+        assert_eq!(rig.take_events(), []);
+    }
+}
+
+fn is_about_positions(event: &Event) -> bool {
+    matches!(event, Event::RolledOver { .. })
+}
+
+#[test]
+fn so_many_keys_that_were_left_are_known() {
+    for (others, is_known) in [(MAX_LEFT_KEYS, true), (MAX_LEFT_KEYS + 1, false)] {
+        let mut rig = Rig::new();
+        rig.set_remote(&protected(keys(SUITE)));
+        assert!(rig.seal(&rtp(1)).is_some());
+        for number in 0..others {
+            rig.set_remote(&protected(ours_changed(0x40 + number as u8)));
+        }
+        rig.set_remote(&protected(keys(SUITE)));
+        assert_eq!(rig.take_events().iter().any(is_about_positions), is_known);
+        assert_eq!(rig.seal(&rtp(1)).is_none(), is_known);
     }
 }
