@@ -1,6 +1,8 @@
 //! Offers in mid call: hold and resume, new codecs, a party that moves. What one party offers is
 //! carried to the other and its answer back; one at a time.
 
+use core::time::Duration;
+
 use super::bridge::Side;
 use super::{Call, Carry, Stage};
 use crate::leg::{Description, LegCommand};
@@ -22,6 +24,10 @@ const REQUEST_PENDING: u16 = 491;
 
 /// A leg is told that this cannot be done in this state.
 const NOT_NOW: u16 = 500;
+
+/// How long a party may take for the answer to an offer of the other one: a person may be asked, for
+/// instance whether to show a picture. As long as a proxy waits at least (RFC 3261 section 16.6).
+const LONGEST_DECISION: Duration = Duration::from_secs(181);
 
 impl Call {
     /// A party offers, or asks for an offer.
@@ -49,7 +55,11 @@ impl Call {
             }
             None => {
                 self.show_prospect(stack, partner);
-                self.tell(stack, partner, LegCommand::Offer { description: None });
+                let offer = LegCommand::Offer {
+                    description: None,
+                    within: LONGEST_DECISION,
+                };
+                self.tell(stack, partner, offer);
             }
         }
     }
@@ -60,7 +70,11 @@ impl Call {
         let side = self.side_of_leg(to);
         let description = self.bridge.write_offer(stack, from, side, offer);
         self.show_prospect(stack, to);
-        self.tell(stack, to, LegCommand::Offer { description });
+        let offer = LegCommand::Offer {
+            description,
+            within: LONGEST_DECISION,
+        };
+        self.tell(stack, to, offer);
     }
 
     /// The party that was asked has answered, or has made the offer it was asked for.

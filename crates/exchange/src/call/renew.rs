@@ -2,12 +2,17 @@
 //! the other party (RFC 3711 section 9.2, RFC 4568 sections 6.1 and 7.1.4). No key is seen here.
 
 use core::fmt::Display;
+use core::time::Duration;
 
 use super::modify::Negotiation;
 use super::{Call, Stage};
 use crate::leg::{Description, LegCommand};
 use crate::media::EndpointId;
 use crate::stack::Stack;
+
+/// How long a party may take for the answer to an offer of the exchange, for which nobody has to be
+/// asked: 64 * T1 of RFC 3261, as for a request that no provisional response keeps alive.
+const LONGEST_ANSWER: Duration = Duration::from_secs(32);
 
 impl Call {
     /// A key of an endpoint is near the end of its life. While something else is being changed nothing is
@@ -35,7 +40,11 @@ impl Call {
             to: leg,
             asked_for_offer: false,
         });
-        self.tell(stack, leg, LegCommand::Offer { description });
+        let offer = LegCommand::Offer {
+            description,
+            within: LONGEST_ANSWER,
+        };
+        self.tell(stack, leg, offer);
     }
 
     /// The party has answered the offer of other keys.

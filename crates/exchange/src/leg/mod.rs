@@ -144,8 +144,12 @@ pub(crate) enum LegCommand {
     /// From now on show the party how far the media of the call are encrypted; `None`: that is not
     /// known.
     ShowEncryption(Option<&'static str>),
-    /// Offer new media; without a description: ask the party for an offer.
-    Offer { description: Option<Description> },
+    /// Offer new media; without a description: ask the party for an offer. When it has not answered
+    /// within this time, the offer is taken back, and counts as refused.
+    Offer {
+        description: Option<Description>,
+        within: Duration,
+    },
     /// Answer the party's offer; an offer itself where the party had asked for one.
     AcceptOffer { description: Option<Description> },
     /// Refuse the party's offer.

@@ -180,7 +180,10 @@ impl SipLeg {
                 self.reject(cx, &rejection, retry_after, warning.as_ref());
             }
             LegCommand::ShowEncryption(words) => self.encryption = words,
-            LegCommand::Offer { description } => self.offer_in_dialog(cx, description),
+            LegCommand::Offer {
+                description,
+                within,
+            } => self.offer_in_dialog(cx, description, within),
             LegCommand::AcceptOffer { description } => self.accept_offer(cx, description),
             LegCommand::RefuseOffer { status, warning } => {
                 self.refuse_offer(cx, status, warning.as_ref());

@@ -40,6 +40,10 @@ pub(super) struct OwnOffer {
     /// Running after both sides had offered at once.
     again: Option<TimerId>,
     attempts: u8,
+    /// How long the peer may take for its answer.
+    within: Duration,
+    /// It took longer, and the offer is being taken back.
+    cancelled: bool,
 }
 
 impl OwnOffer {
@@ -188,6 +192,7 @@ impl SipLeg {
         &mut self,
         cx: &mut Context<'_>,
         description: Option<Description>,
+        within: Duration,
     ) {
         // Without its ACK the peer may not have our 2xx: an INVITE that overtakes it would be of a dialog
         // that the peer does not know.
@@ -204,6 +209,8 @@ impl SipLeg {
             owing_ack: None,
             again: None,
             attempts: 0,
+            within,
+            cancelled: false,
         });
         self.send_offer(cx);
     }
@@ -241,7 +248,12 @@ impl SipLeg {
             session.write(builder);
         });
         match (sent, &mut self.own) {
-            (Some(client), Some(own)) => own.client = Some(client),
+            (Some(client), Some(own)) => {
+                own.client = Some(client);
+                // After a provisional response nothing else would ever end an INVITE.
+                let (now, within) = (cx.stack.now.time, Some(own.within));
+                cx.stack.transactions.expect_final(now, client, within);
+            }
             _ => {
                 self.own = None;
                 cx.stack
@@ -277,14 +289,33 @@ impl SipLeg {
         if let Some(response) = response {
             cx.received(self.id, response);
         }
+        let cancelled = self.own.as_ref().is_some_and(|own| own.cancelled);
         match (status, response) {
             (200..=299, Some(response)) => self.offer_accepted(cx, client, response),
+            // The peer is there: it has said that it is at work, and went on with that.
+            (300.., _) if cancelled && status != 481 => {
+                self.own = None;
+                let event = LegEvent::OfferRefused { status: 408 };
+                cx.stack.emit(self.id, event);
+            }
             (491, _) => self.offer_again_later(cx),
             _ => {
                 self.own = None;
                 cx.stack.emit(self.id, LegEvent::OfferRefused { status });
                 self.gone_if(cx, status);
             }
+        }
+    }
+
+    /// The peer has taken too long for its answer. The offer is over when that is answered, which may
+    /// still be with a 2xx (RFC 3261 section 9.1); until then there may be no other (section 14.1).
+    pub(super) fn offer_overdue(&mut self, cx: &mut Context<'_>, client: ClientId) {
+        let own = self.own.as_mut();
+        if let Some(own) = own.filter(|own| own.client == Some(client)) {
+            own.cancelled = true;
+            cx.sent(self.id, "CANCEL", &[]);
+            let now = cx.stack.now.time;
+            cx.stack.transactions.cancel(now, client, None);
         }
     }
 

@@ -200,6 +200,18 @@ impl SipLeg {
         }
     }
 
+    /// A request of ours has had no final response for too long.
+    pub(crate) fn request_overdue(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: ClientId,
+        purpose: Purpose,
+    ) {
+        if purpose == Purpose::Offer {
+            self.offer_overdue(cx, client);
+        }
+    }
+
     /// A timer of this leg.
     pub(crate) fn timer(&mut self, cx: &mut Context<'_>, timer: LegTimer) {
         match timer {
