@@ -4,7 +4,9 @@
 use core::time::Duration;
 
 use super::bridge::Side;
+use super::release::Ending;
 use super::{Call, Carry, Stage};
+use crate::cause::Cause;
 use crate::leg::{Description, LegCommand};
 use crate::stack::Stack;
 
@@ -123,14 +125,17 @@ impl Call {
         self.tell(stack, to, LegCommand::AcceptOffer { description });
     }
 
-    /// A party has confirmed; with an answer when we had made the offer.
+    /// A party has confirmed what carried our offer; without an answer it breaks the rules (RFC 3261
+    /// section 13.2.1), and nothing is agreed on.
     pub(super) fn confirmed(
         &mut self,
         stack: &mut Stack,
         leg: u8,
         description: Option<Description>,
     ) {
-        let Some(answer) = description else { return };
+        let Some(answer) = description else {
+            return self.left_unanswered(stack, leg);
+        };
         let Some(partner) = self.partner_of(leg) else {
             return;
         };
@@ -143,6 +148,21 @@ impl Call {
             }
             Err(error) => self.refuse_transport(stack, side, error),
         }
+    }
+
+    /// A party has confirmed and not answered our offer.
+    fn left_unanswered(&mut self, stack: &mut Stack, leg: u8) {
+        let side = self.side_of_leg(leg);
+        let who = side.in_words();
+        if self.negotiation.is_some() {
+            let what = format!("The {who} asked for an offer and did not answer it.");
+            self.decided(stack, &what);
+            return self.modification_failed(stack, side, NOT_NOW);
+        }
+        let what = format!("The {who} did not answer the offer of media: there can be none.");
+        self.decided(stack, &what);
+        let cause = Cause::INVALID_INFORMATION;
+        self.release(stack, Ending::by_exchange(stack, cause));
     }
 
     /// The party that was asked has refused: everything stays as it was.
@@ -162,8 +182,16 @@ impl Call {
         self.show_reach(stack);
         match self.negotiation.take() {
             Some(Negotiation {
-                from: Some(from), ..
-            }) => self.refuse_offer(stack, from, status),
+                from: Some(from),
+                to,
+                asked_for_offer,
+            }) => {
+                if asked_for_offer {
+                    // An offer that it has made is acknowledged, although it has no answer.
+                    self.tell(stack, to, LegCommand::Confirm { description: None });
+                }
+                self.refuse_offer(stack, from, status);
+            }
             Some(Negotiation { to, .. }) => self.not_renewed(stack, to, &status),
             None => {}
         }

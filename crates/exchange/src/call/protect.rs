@@ -268,10 +268,7 @@ impl Call {
     }
 
     fn warn(&mut self, stack: &Stack, from: Side, code: u16, error: impl core::fmt::Display) {
-        let who = match from {
-            Side::Caller => "caller",
-            Side::Callee(_) => "called party",
-        };
+        let who = from.in_words();
         self.decided(stack, &format!("No media with the {who}: {error}."));
         let text = format!("Media with the {who}: {error}");
         self.warning = Some(Warning {

@@ -142,7 +142,10 @@ impl End {
     /// After a restart the media plane knows nothing: it is told what was agreed once more.
     pub(super) fn begin_again(&mut self) {
         self.opening = true;
-        self.offered = None;
+        if self.agreed.is_some() {
+            // What was offered in mid call is answered by nobody any more.
+            self.offered = None;
+        }
         self.carrier = None;
         self.bridged = false;
         self.expected = false;

@@ -71,7 +71,10 @@ enum Waiting {
 /// A 2xx that has no ACK.
 #[derive(Debug)]
 pub(crate) struct AwaitingAck {
-    server: ServerId,
+    /// Its transaction; after a restart there is none.
+    server: Option<ServerId>,
+    /// The 2xx, and where it goes.
+    sent: (SocketAddr, Arc<[u8]>),
     /// The 2xx carried an offer: the ACK carries the answer.
     own_offer: bool,
     /// The leg is to end as soon as the ACK is there (RFC 3261 section 15).
@@ -86,9 +89,21 @@ impl Incoming {
 }
 
 impl AwaitingAck {
-    /// The transaction of the INVITE.
-    pub(super) fn server(&self) -> ServerId {
-        self.server
+    /// After a restart: a 2xx that carried an offer, and goes on being repeated.
+    pub(super) fn resumed(remote: SocketAddr, bytes: Arc<[u8]>) -> AwaitingAck {
+        AwaitingAck {
+            server: None,
+            sent: (remote, bytes),
+            own_offer: true,
+            release: None,
+        }
+    }
+
+    /// Nobody waits for the ACK any more.
+    pub(super) fn stop(&self, stack: &mut Stack) {
+        if let Some(server) = self.server {
+            stack.transactions.acknowledged(server);
+        }
     }
 }
 
@@ -140,6 +155,7 @@ impl SipLeg {
             informations: Vec::new(),
             farewell: None,
             unconfirmed: None,
+            acknowledgement: None,
             answered: false,
             encryption: None,
         })
@@ -268,14 +284,27 @@ impl SipLeg {
         }
     }
 
-    /// The 2xx that has been written and perhaps not sent, and where it goes.
+    /// Whether our 2xx has carried an offer, or will, and the answer has not come.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        match &self.phase {
+            Phase::Incoming(incoming) => {
+                let prepared = incoming.prepared.as_ref();
+                prepared.is_some_and(|prepared| prepared.own_offer)
+            }
+            Phase::AwaitingAck(awaiting) => awaiting.own_offer,
+            _ => false,
+        }
+    }
+
+    /// The 2xx that has been written and whose ACK has not been seen, and where it goes.
     pub(super) fn prepared_answer(&self) -> Option<(SocketAddr, &[u8])> {
         match &self.phase {
             Phase::Incoming(incoming) => {
                 let prepared = incoming.prepared.as_ref()?;
                 Some((prepared.remote, &prepared.bytes))
             }
-            _ => None,
+            Phase::AwaitingAck(awaiting) => Some((awaiting.sent.0, &awaiting.sent.1)),
+            _ => self.unconfirmed_answer(),
         }
     }
 
@@ -298,13 +327,15 @@ impl SipLeg {
         let body = prepared.bytes.get(body_start..).unwrap_or_default();
         cx.sent(self.id, "200 OK", body);
         let now = cx.stack.now.time;
+        let sent = (prepared.remote, Arc::clone(&prepared.bytes));
         // A transaction that is over has nobody left who waits for this.
         let _ = cx
             .stack
             .transactions
             .respond(now, server, prepared.bytes, 200);
         self.phase = Phase::AwaitingAck(AwaitingAck {
-            server,
+            server: Some(server),
+            sent,
             own_offer: prepared.own_offer,
             release: None,
         });
@@ -412,15 +443,17 @@ impl SipLeg {
         let description: Option<Description> = (!ack.body().is_empty()).then(|| ack.body().into());
         self.confirm_answer(cx.stack);
         if let Phase::AwaitingAck(awaiting) = &self.phase {
-            cx.stack.transactions.acknowledged(awaiting.server);
+            awaiting.stop(cx.stack);
             let (own_offer, release) = (awaiting.own_offer, awaiting.release);
             cx.received(self.id, ack);
             self.phase = Phase::Established;
             if let Some(cause) = release {
                 return self.release(cx, cause, false);
             }
-            let description = description.filter(|_| own_offer);
-            return cx.stack.emit(self.id, LegEvent::Confirmed { description });
+            if own_offer {
+                cx.stack.emit(self.id, LegEvent::Confirmed { description });
+            }
+            return;
         }
         self.acknowledged_offer(cx, ack, description);
     }

@@ -37,7 +37,7 @@ pub(crate) use outgoing::Outgoing;
 pub(crate) use release::let_go;
 use session::Session;
 pub(crate) use session::policy;
-pub(crate) use state::{SipLegState, SipLegStateOf};
+pub(crate) use state::{Pending, PendingOf, SipLegState, SipLegStateOf};
 use unconfirmed::Unconfirmed;
 pub(crate) use write::{ALLOWED, Branch, Tag, parse_tag};
 
@@ -64,6 +64,8 @@ pub(crate) struct SipLeg {
     farewell: Option<(ServerId, Arc<[u8]>)>,
     /// After a restart: the 2xx whose ACK has not been seen.
     unconfirmed: Option<Unconfirmed>,
+    /// After a restart: an ACK that no transaction would repeat, and the CSeq of its INVITE.
+    acknowledgement: Option<(u32, Arc<[u8]>)>,
     /// The 2xx has been sent or received.
     answered: bool,
     /// How far the media of the call are encrypted, as the peer is told.
@@ -207,7 +209,7 @@ impl SipLeg {
         self.cancel_what_is_asked_of_peer(cx);
         if let Phase::AwaitingAck(awaiting) = &self.phase {
             // Nobody is left who would acknowledge it.
-            cx.stack.transactions.acknowledged(awaiting.server());
+            awaiting.stop(cx.stack);
         }
         self.phase = Phase::Over;
         self.asked = None;

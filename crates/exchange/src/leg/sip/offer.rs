@@ -24,10 +24,12 @@ pub(super) struct AskedOffer {
     awaiting_ack: Option<AwaitedAck>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct AwaitedAck {
     /// The 2xx carried an offer: the ACK carries the answer.
     own_offer: bool,
+    /// What the peer was told before, which still counts when it does not answer.
+    described: Option<Description>,
 }
 
 /// An offer of ours, or our wish for one.
@@ -110,7 +112,10 @@ impl SipLeg {
         let request = kept.message();
         if request.method() == Method::Invite {
             let own_offer = request.body().is_empty();
-            asked.awaiting_ack = Some(AwaitedAck { own_offer });
+            asked.awaiting_ack = Some(AwaitedAck {
+                own_offer,
+                described: self.described.take(),
+            });
         } else {
             self.asked = None;
         }
@@ -170,19 +175,18 @@ impl SipLeg {
         ack: &Message<'_>,
         description: Option<Description>,
     ) {
-        let Some(AskedOffer {
-            server,
-            awaiting_ack: Some(awaited),
-            ..
-        }) = &self.asked
+        let waits = |asked: &mut AskedOffer| asked.awaiting_ack.is_some();
+        let asked = self.asked.take_if(waits);
+        let Some((server, awaited)) = asked.and_then(|it| Some((it.server, it.awaiting_ack?)))
         else {
             return;
         };
-        let (server, own_offer) = (*server, awaited.own_offer);
         cx.received(self.id, ack);
         cx.stack.transactions.acknowledged(server);
-        self.asked = None;
-        if own_offer {
+        if awaited.own_offer {
+            if description.is_none() {
+                self.described = awaited.described;
+            }
             cx.stack.emit(self.id, LegEvent::Confirmed { description });
         }
     }
@@ -376,7 +380,9 @@ impl SipLeg {
             &to_tag.unwrap_or_default(),
             description.as_deref(),
         );
-        self.described = description;
+        if description.is_some() {
+            self.described = description;
+        }
     }
 
     /// RFC 3261 section 14.1: whoever made the Call-ID waits longer, so that the other comes first.
