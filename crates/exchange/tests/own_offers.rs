@@ -7,10 +7,11 @@ mod rig;
 
 use std::time::Duration;
 
+use fernamt_exchange::media::Protection;
 use fernamt_exchange::media::{self, EndpointId};
-use rig::body;
-use rig::sdp::{Kind, answer, crypto};
-use rig::secure::{Talking, talking};
+use rig::sdp::{Kind, OTHER_KEY, answer, crypto};
+use rig::secure::{Talking, config, talking};
+use rig::{Rig, body};
 
 fn endpoint_of_bert(call: &Talking) -> EndpointId {
     call.rig.remotes()[1].0
@@ -89,4 +90,126 @@ fn an_offer_of_the_other_party_may_take_as_long_as_a_person_needs() {
     call.bert.expect(&mut call.rig, "ACK");
     call.anna.expect(&mut call.rig, "SIP/2.0 408");
     goes_on(&mut call);
+}
+
+/// A key of the party's that is none of the others.
+const NEW_KEY: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9";
+
+/// Anna knows of session timers and not of UPDATE: the re-INVITE that refreshes the session with her.
+fn refresh() -> (Talking, String) {
+    let mut rig = Rig::with(config());
+    rig.wish("bert", "never", "automatic");
+    let (mut anna, bert) = rig::two_phones(&mut rig);
+    let offer = Kind::Sdes.offer("198.51.100.7", 4000);
+    let sent = anna.invite(
+        &mut rig,
+        "sip:bert@192.0.2.1",
+        "Supported: timer\r\n",
+        &offer,
+    );
+    let invite = bert.expect(&mut rig, "INVITE");
+    let his = answer(&body(&invite), "198.51.100.8", 5000, false);
+    bert.respond(&mut rig, &invite, "200 OK", "", &his);
+    bert.expect(&mut rig, "ACK");
+    let ok = anna.expect(&mut rig, "SIP/2.0 200");
+    let mut hers = anna.talk_as_caller(&sent, &ok);
+    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
+    anna.send(&mut rig, &ack);
+    let mut call = Talking {
+        his: bert.talk_as_callee(&invite),
+        hers,
+        rig,
+        anna,
+        bert,
+        offer,
+        offered: body(&invite),
+        answered: body(&ok),
+    };
+    for _ in 0..1800 {
+        call.rig.pass(Duration::from_secs(1));
+        while let Some(request) = call.rig.next_for(&call.bert) {
+            call.bert.respond(&mut call.rig, &request, "200 OK", "", "");
+        }
+        if let Some(request) = call.rig.next_for(&call.anna) {
+            assert!(request.starts_with("INVITE"), "{request}");
+            return (call, request);
+        }
+    }
+    panic!("no refresh")
+}
+
+#[test]
+fn a_refresh_may_be_answered_with_other_keys() {
+    let (mut call, refresh) = refresh();
+    let offered = body(&refresh);
+    assert_eq!(crypto(&offered), crypto(&call.answered));
+    let hers = answer(&offered, "198.51.100.7", 4000, true).replace(OTHER_KEY, NEW_KEY);
+    let before = call.sides();
+    call.anna
+        .respond(&mut call.rig, &refresh, "200 OK", "", &hers);
+    call.anna.expect(&mut call.rig, "ACK");
+    let after = call.sides();
+    let (Protection::Sdes(before), Protection::Sdes(after)) =
+        (before.0.protection, after.0.protection)
+    else {
+        panic!()
+    };
+    assert_eq!(before.ours, after.ours);
+    assert_ne!(before.theirs, after.theirs);
+}
+
+#[test]
+fn a_refresh_that_is_never_answered_is_taken_back_and_tried_again() {
+    let (mut call, refresh) = refresh();
+    call.anna
+        .respond(&mut call.rig, &refresh, "100 Trying", "", "");
+    call.rig.pass(Duration::from_secs(32));
+    let cancel = call.anna.expect(&mut call.rig, "CANCEL");
+    call.anna.respond(&mut call.rig, &cancel, "200 OK", "", "");
+    call.anna
+        .respond(&mut call.rig, &refresh, "487 Request Terminated", "", "");
+    call.anna.expect(&mut call.rig, "ACK");
+    call.rig.pass(Duration::from_secs(5));
+    let again = call.anna.expect(&mut call.rig, "INVITE");
+    let hers = answer(&body(&again), "198.51.100.7", 4000, true);
+    call.anna
+        .respond(&mut call.rig, &again, "200 OK", "", &hers);
+    call.anna.expect(&mut call.rig, "ACK");
+    assert!(call.rig.records.is_empty());
+}
+
+/// What a party answers that does not fit leaves what it was told before.
+#[test]
+fn an_answer_to_a_renewal_that_does_not_fit_leaves_what_the_party_was_told() {
+    let fitting = |offered: &str| answer(offered, "198.51.100.8", 5000, true);
+    let answers: [fn(String) -> String; 4] = [
+        |fits| fits.replace("SAVP", "AVP"),
+        |fits| fits.replace("a=crypto:1 ", "a=crypto:9 "),
+        |_| String::new(),
+        |_| "garbage".to_owned(),
+    ];
+    for change in answers {
+        let mut call = talking(Kind::Plain, "required");
+        let before = call.sides();
+        let endpoint = endpoint_of_bert(&call);
+        call.media(media::Event::KeyOld { endpoint });
+        let renewal = call.bert.expect(&mut call.rig, "INVITE");
+        let his = change(fitting(&body(&renewal)));
+        call.bert
+            .respond(&mut call.rig, &renewal, "200 OK", "", &his);
+        call.bert.expect(&mut call.rig, "ACK");
+        // The next offer of other keys is made from what was told before.
+        call.media(media::Event::KeyOld { endpoint });
+        let again = call.bert.expect(&mut call.rig, "INVITE");
+        assert_ne!(crypto(&body(&again)), crypto(&body(&renewal)));
+        call.bert
+            .respond(&mut call.rig, &again, "488 Not Acceptable Here", "", "");
+        call.bert.expect(&mut call.rig, "ACK");
+        assert_eq!(before.1.protection, call.sides().1.protection);
+        let bye = call.anna.in_dialog(&mut call.hers, "BYE", "", "");
+        call.anna.send(&mut call.rig, &bye);
+        let words = call.words();
+        assert!(words.contains("those in use stay"), "{words}");
+        assert!(!words.contains("Other keys are in use"), "{words}");
+    }
 }

@@ -11,14 +11,26 @@ use crate::leg::{Description, LegCommand};
 use crate::stack::Stack;
 
 /// An offer in mid call that has not been answered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Negotiation {
-    /// The leg that wants something; `None`: it is the exchange, which wants other keys.
-    pub(super) from: Option<u8>,
+    pub(super) from: Wish,
     /// The leg that is asked.
     pub(super) to: u8,
     /// The leg that wants something has asked for an offer instead of making one.
     pub(super) asked_for_offer: bool,
+}
+
+/// Who wants something.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// The party of this leg.
+    Party(u8),
+    /// The exchange: other keys, or else nothing but a sign that the party is there.
+    Exchange {
+        other_keys: bool,
+        /// What the party was told before.
+        told: Description,
+    },
 }
 
 /// A leg is told to try again: the other side is changing something at the same moment.
@@ -46,7 +58,7 @@ impl Call {
         };
         let asked_for_offer = description.is_none();
         self.negotiation = Some(Negotiation {
-            from: Some(leg),
+            from: Wish::Party(leg),
             to: partner,
             asked_for_offer,
         });
@@ -86,15 +98,17 @@ impl Call {
         leg: u8,
         description: Option<Description>,
     ) {
-        let Some(negotiation) = self.negotiation.filter(|negotiation| negotiation.to == leg) else {
+        let found = self.negotiation.as_ref();
+        let Some(negotiation) = found.filter(|negotiation| negotiation.to == leg) else {
             return;
         };
-        let Some(from) = negotiation.from else {
-            return self.renewed(stack, leg, description);
+        let asked_for_offer = negotiation.asked_for_offer;
+        let Wish::Party(from) = negotiation.from else {
+            return self.own_offer_answered(stack, leg, description);
         };
         let side = self.side_of_leg(leg);
         match description {
-            Some(offer) if negotiation.asked_for_offer => {
+            Some(offer) if asked_for_offer => {
                 self.carry(stack, side, offer, Carry::ModifyAnswer { to: from });
             }
             Some(answer) => match self.take_answer(stack, side, &answer) {
@@ -170,6 +184,7 @@ impl Call {
         let side = self.side_of_leg(leg);
         if self
             .negotiation
+            .as_ref()
             .is_some_and(|negotiation| negotiation.to == leg)
         {
             self.modification_failed(stack, side, status);
@@ -182,7 +197,7 @@ impl Call {
         self.show_reach(stack);
         match self.negotiation.take() {
             Some(Negotiation {
-                from: Some(from),
+                from: Wish::Party(from),
                 to,
                 asked_for_offer,
             }) => {
@@ -192,8 +207,14 @@ impl Call {
                 }
                 self.refuse_offer(stack, from, status);
             }
-            Some(Negotiation { to, .. }) => self.not_renewed(stack, to, &status),
-            None => {}
+            Some(Negotiation {
+                from: Wish::Exchange {
+                    other_keys: true, ..
+                },
+                to,
+                ..
+            }) => self.not_renewed(stack, to, &status),
+            Some(_) | None => {}
         }
     }
 }

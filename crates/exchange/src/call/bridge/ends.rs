@@ -123,6 +123,12 @@ impl End {
         self.proposed.as_ref().or(self.agreed.as_ref())
     }
 
+    /// Whether what was proposed comes with other keys than what was agreed.
+    pub(super) fn has_other_keys(&self) -> bool {
+        let both = self.proposed.as_ref().zip(self.agreed.as_ref());
+        both.is_some_and(|(now, before)| now.remote.protection != before.remote.protection)
+    }
+
     /// The other side agrees to what was proposed. False: nothing was.
     pub(super) fn agree(&mut self) -> bool {
         let Some(proposed) = self.proposed.take() else {

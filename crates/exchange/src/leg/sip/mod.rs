@@ -186,6 +186,12 @@ impl SipLeg {
                 description,
                 within,
             } => self.offer_in_dialog(cx, description, within),
+            LegCommand::Refresh {
+                description,
+                within,
+            } => self.refresh_by_offer(cx, description, within),
+            LegCommand::RefreshLater => self.refresh_later(cx),
+            LegCommand::TakeBack { described } => self.take_back(described),
             LegCommand::AcceptOffer { description } => self.accept_offer(cx, description),
             LegCommand::RefuseOffer { status, warning } => {
                 self.refuse_offer(cx, status, warning.as_ref());

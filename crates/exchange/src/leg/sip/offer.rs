@@ -46,6 +46,8 @@ pub(super) struct OwnOffer {
     within: Duration,
     /// It took longer, and the offer is being taken back.
     cancelled: bool,
+    /// It refreshes the session, and nothing else is wanted of it.
+    refreshes: bool,
 }
 
 impl OwnOffer {
@@ -67,7 +69,7 @@ impl SipLeg {
         request: &Message<'_>,
     ) {
         let is_invite = request.method() == Method::Invite;
-        if self.own.is_some() || self.is_refreshing_by_invite() {
+        if self.own.is_some() {
             // RFC 3261 section 14.2, RFC 3311 section 5.2: both at once.
             return self.respond(cx, server, request, &Reply::status(491), |_| {});
         }
@@ -202,7 +204,7 @@ impl SipLeg {
         // that the peer does not know.
         let unconfirmed = matches!(self.phase, Phase::AwaitingAck(_));
         let changing = self.own.is_some() || self.asked.is_some();
-        if unconfirmed || changing || self.is_refreshing_by_invite() {
+        if unconfirmed || changing {
             return cx
                 .stack
                 .emit(self.id, LegEvent::OfferRefused { status: 491 });
@@ -215,8 +217,30 @@ impl SipLeg {
             attempts: 0,
             within,
             cancelled: false,
+            refreshes: false,
         });
         self.send_offer(cx);
+    }
+
+    /// Refreshes the session by an offer.
+    pub(super) fn refresh_by_offer(
+        &mut self,
+        cx: &mut Context<'_>,
+        description: Description,
+        within: Duration,
+    ) {
+        self.offer_in_dialog(cx, Some(description), within);
+        match &mut self.own {
+            Some(own) => own.refreshes = true,
+            None => self.refresh_later(cx),
+        }
+    }
+
+    /// From now on what the peer was told before counts again.
+    pub(super) fn take_back(&mut self, described: Description) {
+        if !matches!(self.phase, Phase::Over) {
+            self.described = Some(described);
+        }
     }
 
     fn send_offer(&mut self, cx: &mut Context<'_>) {
@@ -293,7 +317,9 @@ impl SipLeg {
         if let Some(response) = response {
             cx.received(self.id, response);
         }
-        let cancelled = self.own.as_ref().is_some_and(|own| own.cancelled);
+        let own = self.own.as_ref();
+        let cancelled = own.is_some_and(|own| own.cancelled);
+        let refreshes = own.is_some_and(|own| own.refreshes);
         match (status, response) {
             (200..=299, Some(response)) => self.offer_accepted(cx, client, response),
             // The peer is there: it has said that it is at work, and went on with that.
@@ -301,6 +327,14 @@ impl SipLeg {
                 self.own = None;
                 let event = LegEvent::OfferRefused { status: 408 };
                 cx.stack.emit(self.id, event);
+                if refreshes {
+                    self.refresh_later(cx);
+                }
+            }
+            _ if refreshes => {
+                self.own = None;
+                cx.stack.emit(self.id, LegEvent::OfferRefused { status });
+                self.refresh_refused(cx, status, response);
             }
             (491, _) => self.offer_again_later(cx),
             _ => {
