@@ -240,7 +240,7 @@ impl Call {
             if self.bridge.is_direct() {
                 self.agree_directly_again();
             }
-            self.connect(stack);
+            self.connect_again(stack);
         } else {
             self.connect_caller(stack);
             if let Some((endpoint, _)) = self.bridge.first_open(Side::Caller) {
