@@ -12,6 +12,7 @@ use fernamt_sip::message::{KeptMessage, Message, Name};
 use fernamt_sip::transaction::ServerId;
 use fernamt_sip::transport::Flow;
 
+use super::awaiting::AwaitingAck;
 use super::write::{Reply, Tag, write_warning};
 use super::{Abilities, Context, Phase, SipLeg};
 use crate::cause::Cause;
@@ -68,42 +69,10 @@ enum Waiting {
     Answer,
 }
 
-/// A 2xx that has no ACK.
-#[derive(Debug)]
-pub(crate) struct AwaitingAck {
-    /// Its transaction; after a restart there is none.
-    server: Option<ServerId>,
-    /// The 2xx, and where it goes.
-    sent: (SocketAddr, Arc<[u8]>),
-    /// The 2xx carried an offer: the ACK carries the answer.
-    own_offer: bool,
-    /// The leg is to end as soon as the ACK is there (RFC 3261 section 15).
-    release: Option<Cause>,
-}
-
 impl Incoming {
     /// Whether offer and answer are complete, confirmed by PRACK.
     pub(super) fn has_agreed(&self) -> bool {
         self.agreed && !self.own_offer && self.unacknowledged.is_none()
-    }
-}
-
-impl AwaitingAck {
-    /// After a restart: a 2xx that carried an offer, and goes on being repeated.
-    pub(super) fn resumed(remote: SocketAddr, bytes: Arc<[u8]>) -> AwaitingAck {
-        AwaitingAck {
-            server: None,
-            sent: (remote, bytes),
-            own_offer: true,
-            release: None,
-        }
-    }
-
-    /// Nobody waits for the ACK any more.
-    pub(super) fn stop(&self, stack: &mut Stack) {
-        if let Some(server) = self.server {
-            stack.transactions.acknowledged(server);
-        }
     }
 }
 
@@ -438,43 +407,6 @@ impl SipLeg {
         }
     }
 
-    /// The ACK to our 2xx, or to the 2xx of a re-INVITE.
-    pub(crate) fn acknowledged(&mut self, cx: &mut Context<'_>, ack: &Message<'_>) {
-        let description: Option<Description> = (!ack.body().is_empty()).then(|| ack.body().into());
-        self.confirm_answer(cx.stack);
-        if let Phase::AwaitingAck(awaiting) = &self.phase {
-            awaiting.stop(cx.stack);
-            let (own_offer, release) = (awaiting.own_offer, awaiting.release);
-            cx.received(self.id, ack);
-            self.phase = Phase::Established;
-            if let Some(cause) = release {
-                return self.release(cx, cause, false);
-            }
-            if own_offer {
-                cx.stack.emit(self.id, LegEvent::Confirmed { description });
-            }
-            return;
-        }
-        self.acknowledged_offer(cx, ack, description);
-    }
-
-    /// No ACK came for our 2xx (RFC 3261 section 13.3.1.4).
-    pub(crate) fn never_acknowledged(&mut self, cx: &mut Context<'_>) {
-        if !matches!(self.phase, Phase::AwaitingAck(_) | Phase::Established) {
-            return;
-        }
-        self.phase = Phase::Established;
-        self.say_bye(cx, Cause::RECOVERY_ON_TIMER_EXPIRY);
-        self.leave(
-            cx,
-            Release {
-                cause: Cause::RECOVERY_ON_TIMER_EXPIRY,
-                by_party: false,
-                status: None,
-            },
-        );
-    }
-
     /// No PRACK came for a reliable provisional response (RFC 3262 section 3).
     pub(crate) fn progress_never_acknowledged(&mut self, cx: &mut Context<'_>) {
         let cause = Cause::RECOVERY_ON_TIMER_EXPIRY;
@@ -492,17 +424,6 @@ impl SipLeg {
                     status: Some(504),
                 }),
             );
-        }
-    }
-
-    /// The leg is to end, and its 2xx has no ACK: remembers it until the ACK is there.
-    pub(super) fn release_when_acknowledged(&mut self, cause: Cause) -> bool {
-        match &mut self.phase {
-            Phase::AwaitingAck(awaiting) => {
-                awaiting.release = Some(cause);
-                true
-            }
-            _ => false,
         }
     }
 

@@ -3,6 +3,7 @@
 //! about the call.
 
 mod acknowledgement;
+mod awaiting;
 pub(crate) mod destination;
 mod early;
 mod flow;
@@ -111,7 +112,7 @@ enum Phase {
     /// We are sending an INVITE, or will, and have no final response.
     Outgoing(Box<Outgoing>),
     /// We have sent a 2xx and wait for the ACK.
-    AwaitingAck(incoming::AwaitingAck),
+    AwaitingAck(awaiting::AwaitingAck),
     /// We have a 2xx, and its ACK needs an answer that we do not have yet.
     OwingAck(acknowledgement::OwingAck),
     /// Both have said yes.

@@ -10,7 +10,7 @@ use fernamt_sip::transport::{Flow, Transport};
 use serde::{Deserialize, Serialize};
 
 use super::acknowledgement::OwingAck;
-use super::incoming::AwaitingAck;
+use super::awaiting::AwaitingAck;
 use super::{Abilities, Phase, SipLeg};
 use crate::leg::LegId;
 use crate::packed::Octets;
