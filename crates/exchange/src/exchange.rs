@@ -466,6 +466,12 @@ impl Exchange {
                 TransactionUse::Relay(id) => self.message_delivered(id, failure.status()),
                 TransactionUse::Nobody => {}
             },
+            transaction::Output::ClientOverdue {
+                client,
+                user: TransactionUse::Leg(id, purpose),
+            } => {
+                self.with_leg(id, |leg, cx| leg.request_overdue(cx, client, purpose));
+            }
             transaction::Output::NoAck {
                 user: TransactionUse::Leg(id, _),
                 ..

@@ -412,3 +412,85 @@ fn a_redirection_beside_phones_that_ring_is_left_out_where_keys_would_be_read() 
     let ok = anna.expect(&mut rig, "SIP/2.0 200");
     assert_eq!(told(&ok), Some("direct"));
 }
+
+#[test]
+fn of_several_phones_that_ring_the_one_that_answers_reads_what_is_agreed_on() {
+    let mut rig = Rig::with(config());
+    rig.wish("bert", "required", "automatic");
+    let (mut anna, bert) = rig::two_phones(&mut rig);
+    let mut other = on(Transport::Udp, "bert", 9);
+    other.register(&mut rig);
+    let offer = Kind::Sdes.offer("198.51.100.7", 4000);
+    anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
+    let invite = bert.expect(&mut rig, "INVITE");
+    other.expect(&mut rig, "INVITE");
+    assert_eq!(told(&invite), Some("caller-leg"));
+    let his = answer(&body(&invite), "198.51.100.8", 5000, true);
+    bert.respond(&mut rig, &invite, "200 OK", "", &his);
+    bert.expect(&mut rig, "ACK");
+    let answered = anna.expect(&mut rig, "SIP/2.0 200");
+    assert_eq!(told(&answered), Some("both-legs"));
+    let mut talk = bert.talk_as_callee(&invite);
+    let update = bert.in_dialog(&mut talk, "UPDATE", "", "");
+    bert.send(&mut rig, &update);
+    let refreshed = bert.expect(&mut rig, "SIP/2.0 200");
+    assert_eq!(told(&refreshed), Some("both-legs"), "{refreshed}");
+}
+
+#[test]
+fn whoever_offered_last_direct_media_are_told_after_a_restart() {
+    let (mut rig, mut anna, bert) = direct(Transport::Udp, Transport::Udp);
+    let offer = Kind::Sdes.offer("198.51.100.7", 4000);
+    let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
+    let invite = bert.expect(&mut rig, "INVITE");
+    let his = answer(&body(&invite), "198.51.100.8", 5000, true);
+    bert.respond(&mut rig, &invite, "200 OK", "", &his);
+    bert.expect(&mut rig, "ACK");
+    let ok = anna.expect(&mut rig, "SIP/2.0 200");
+    let mut hers = anna.talk_as_caller(&sent, &ok);
+    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
+    anna.send(&mut rig, &ack);
+    // Now the called party offers; of a handshake it shows who did.
+    let mut talk = bert.talk_as_callee(&invite);
+    let his = Kind::Dtls.offer("198.51.100.8", 5000);
+    let reinvite = bert.in_dialog(&mut talk, "INVITE", "", &his);
+    bert.send(&mut rig, &reinvite);
+    bert.expect(&mut rig, "SIP/2.0 100");
+    let invite = anna.expect(&mut rig, "INVITE");
+    let fits = answer(&body(&invite), "198.51.100.7", 4000, true);
+    anna.respond(&mut rig, &invite, "200 OK", "", &fits);
+    anna.expect(&mut rig, "ACK");
+    assert_eq!(told(&bert.expect(&mut rig, "SIP/2.0 200")), Some("direct"));
+    let ack = bert.in_dialog(&mut talk, "ACK", "", "");
+    bert.send(&mut rig, &ack);
+    rig.crash(config());
+    let update = anna.in_dialog(&mut hers, "UPDATE", "", "");
+    anna.send(&mut rig, &update);
+    let refreshed = anna.expect(&mut rig, "SIP/2.0 200");
+    assert_eq!(told(&refreshed), Some("direct"), "{refreshed}");
+}
+
+#[test]
+fn a_restart_is_no_news_of_encryption() {
+    let mut call = talking(Kind::Sdes, "required");
+    call.rig.crash(config());
+    call.rig.crash(config());
+    let words = hang_up(&mut call.rig, &call.anna, &mut call.hers);
+    let told = words.matches("The call is encrypted on both legs.").count();
+    assert_eq!(told, 1, "{words}");
+}
+
+#[test]
+fn who_talks_with_the_exchange_itself_is_told_too() {
+    for (kind, expected) in [(Kind::Sdes, "both-legs"), (Kind::Plain, "none")] {
+        for number in ["*43", "4711999"] {
+            let mut rig = Rig::with(config());
+            let (mut anna, _) = rig::two_phones(&mut rig);
+            let offer = kind.offer("198.51.100.7", 4000);
+            anna.invite(&mut rig, &format!("sip:{number}@192.0.2.1"), "", &offer);
+            let message = anna.expect(&mut rig, "SIP/2.0 ");
+            assert!(!body(&message).is_empty(), "{message}");
+            assert_eq!(told(&message), Some(expected), "{message}");
+        }
+    }
+}

@@ -380,3 +380,98 @@ fn a_called_browser_that_asks_for_an_offer_keeps_its_way_and_its_keys() {
     assert_eq!(transport_of(&again), transport_of(&call.offered));
     assert_eq!(call.sides(), before);
 }
+
+/// The caller asks for an offer, gets one, and confirms without an answer.
+#[test]
+fn a_caller_that_does_not_answer_the_offer_has_no_call() {
+    for wish in ["required", "never"] {
+        let mut rig = Rig::with(config());
+        rig.wish("anna", wish, "automatic");
+        let (mut anna, bert) = rig::two_phones(&mut rig);
+        let his = Kind::Plain.offer("198.51.100.8", 5000);
+        let (mut talk, _) = call_late(&mut rig, &mut anna, &bert, &his);
+        confirm(&mut rig, &anna, &mut talk, "");
+        anna.expect(&mut rig, "BYE");
+        bert.expect(&mut rig, "ACK");
+        bert.expect(&mut rig, "BYE");
+        let (record, journal) = rig.records.last().unwrap();
+        assert_eq!(record.cause, 100);
+        let words = format!("{journal:?}");
+        assert!(words.contains("did not answer the offer"), "{words}");
+    }
+}
+
+#[test]
+fn a_party_that_asks_for_an_offer_in_mid_call_and_does_not_answer_it_changes_nothing() {
+    let mut call = talking(Kind::Sdes, "required");
+    let before = call.sides();
+    let reinvite = call.anna.in_dialog(&mut call.hers, "INVITE", "", "");
+    call.anna.send(&mut call.rig, &reinvite);
+    call.anna.expect(&mut call.rig, "SIP/2.0 100");
+    let invite = call.bert.expect(&mut call.rig, "INVITE");
+    let his = Kind::Sdes.offer("198.51.100.8", 5000);
+    call.bert
+        .respond(&mut call.rig, &invite, "200 OK", "", &his);
+    call.anna.expect(&mut call.rig, "SIP/2.0 200");
+    confirm(&mut call.rig, &call.anna, &mut call.hers, "");
+    assert!(body(&call.bert.expect(&mut call.rig, "ACK")).is_empty());
+    let words = format!("{:?}", call.sides());
+    assert_eq!(words, format!("{before:?}"));
+    // Both can change the call from now on.
+    let offer = call.offer.replace("1 1 IN", "1 2 IN");
+    let (offered, _) = call.reoffer(&offer);
+    assert_eq!(crypto(&offered), crypto(&call.offered));
+}
+
+#[test]
+fn the_answer_to_a_late_offer_is_taken_after_a_restart() {
+    for again in 1..3 {
+        let mut rig = Rig::with(config());
+        rig.wish("anna", "required", "automatic");
+        let (mut anna, bert) = rig::two_phones(&mut rig);
+        let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", "");
+        let invite = bert.expect(&mut rig, "INVITE");
+        let his = Kind::Plain.offer("198.51.100.8", 5000);
+        let answered = bert.response(&invite, "200 OK", "", &his);
+        bert.send(&mut rig, &answered);
+        anna.expect(&mut rig, "SIP/2.0 200");
+        for _ in 0..again {
+            rig.crash(config());
+        }
+        let ok = anna.expect(&mut rig, "SIP/2.0 200");
+        bert.send(&mut rig, &answered);
+        bert.expect_nothing(&mut rig);
+        let mut talk = anna.talk_as_caller(&sent, &ok);
+        let hers = answer(&body(&ok), "198.51.100.7", 4000, true);
+        confirm(&mut rig, &anna, &mut talk, &hers);
+        let ack = bert.expect(&mut rig, "ACK");
+        assert_eq!(profile_of(&body(&ack)), "RTP/AVP");
+        let (caller, callee) = sides(&rig);
+        assert!(matches!(caller.protection, Protection::Sdes(_)));
+        assert_eq!(callee.protection, Protection::None);
+        // His 2xx was repeated meanwhile: the same ACK answers it.
+        bert.send(&mut rig, &answered);
+        assert_eq!(bert.expect(&mut rig, "ACK"), ack);
+        rig.pass(std::time::Duration::from_secs(40));
+        anna.expect_nothing(&mut rig);
+        assert_eq!(rig.exchange.call_count(), 1);
+    }
+}
+
+#[test]
+fn a_late_offer_that_nobody_answers_after_a_restart_ends_the_call() {
+    for answers_empty in [true, false] {
+        let mut rig = Rig::with(config());
+        let (mut anna, bert) = rig::two_phones(&mut rig);
+        let his = Kind::Plain.offer("198.51.100.8", 5000);
+        let (mut talk, _) = call_late(&mut rig, &mut anna, &bert, &his);
+        rig.crash(config());
+        if answers_empty {
+            confirm(&mut rig, &anna, &mut talk, "");
+        }
+        rig.pass(std::time::Duration::from_secs(36));
+        bert.expect(&mut rig, "ACK");
+        bert.expect(&mut rig, "BYE");
+        assert_eq!(rig.records.len(), 1);
+    }
+}

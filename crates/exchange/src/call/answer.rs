@@ -90,6 +90,10 @@ impl Call {
         });
         self.stage = Stage::Committing { partner };
         self.note_protection();
+        if let Some(leg) = partner {
+            // While several rang, none of them was shown what is agreed on.
+            self.show_reach_to(stack, leg);
+        }
         self.tell(stack, 0, LegCommand::PrepareAnswer { description });
         let state = self.write_down();
         let write = Write::State {

@@ -281,6 +281,7 @@ impl Call {
     pub(crate) fn leg_event(&mut self, stack: &mut Stack, leg: u8, event: LegEvent) {
         match event {
             LegEvent::Finished => self.leg_finished(stack, leg),
+            LegEvent::RefreshDue => self.refresh_due(stack, leg),
             LegEvent::Lost => self.look_for(stack, leg),
             LegEvent::Released(release) => self.leg_released(stack, leg, release),
             LegEvent::Progress(progress) => self.progressed(stack, leg, progress),

@@ -1,20 +1,36 @@
 //! Offers in mid call: hold and resume, new codecs, a party that moves. What one party offers is
 //! carried to the other and its answer back; one at a time.
 
+use core::time::Duration;
+
 use super::bridge::Side;
+use super::release::Ending;
 use super::{Call, Carry, Stage};
+use crate::cause::Cause;
 use crate::leg::{Description, LegCommand};
 use crate::stack::Stack;
 
 /// An offer in mid call that has not been answered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Negotiation {
-    /// The leg that wants something; `None`: it is the exchange, which wants other keys.
-    pub(super) from: Option<u8>,
+    pub(super) from: Wish,
     /// The leg that is asked.
     pub(super) to: u8,
     /// The leg that wants something has asked for an offer instead of making one.
     pub(super) asked_for_offer: bool,
+}
+
+/// Who wants something.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// The party of this leg.
+    Party(u8),
+    /// The exchange: other keys, or else nothing but a sign that the party is there.
+    Exchange {
+        other_keys: bool,
+        /// What the party was told before.
+        told: Description,
+    },
 }
 
 /// A leg is told to try again: the other side is changing something at the same moment.
@@ -22,6 +38,10 @@ const REQUEST_PENDING: u16 = 491;
 
 /// A leg is told that this cannot be done in this state.
 const NOT_NOW: u16 = 500;
+
+/// How long a party may take for the answer to an offer of the other one: a person may be asked, for
+/// instance whether to show a picture. As long as a proxy waits at least (RFC 3261 section 16.6).
+const LONGEST_DECISION: Duration = Duration::from_secs(181);
 
 impl Call {
     /// A party offers, or asks for an offer.
@@ -38,7 +58,7 @@ impl Call {
         };
         let asked_for_offer = description.is_none();
         self.negotiation = Some(Negotiation {
-            from: Some(leg),
+            from: Wish::Party(leg),
             to: partner,
             asked_for_offer,
         });
@@ -49,7 +69,11 @@ impl Call {
             }
             None => {
                 self.show_prospect(stack, partner);
-                self.tell(stack, partner, LegCommand::Offer { description: None });
+                let offer = LegCommand::Offer {
+                    description: None,
+                    within: LONGEST_DECISION,
+                };
+                self.tell(stack, partner, offer);
             }
         }
     }
@@ -60,7 +84,11 @@ impl Call {
         let side = self.side_of_leg(to);
         let description = self.bridge.write_offer(stack, from, side, offer);
         self.show_prospect(stack, to);
-        self.tell(stack, to, LegCommand::Offer { description });
+        let offer = LegCommand::Offer {
+            description,
+            within: LONGEST_DECISION,
+        };
+        self.tell(stack, to, offer);
     }
 
     /// The party that was asked has answered, or has made the offer it was asked for.
@@ -70,15 +98,17 @@ impl Call {
         leg: u8,
         description: Option<Description>,
     ) {
-        let Some(negotiation) = self.negotiation.filter(|negotiation| negotiation.to == leg) else {
+        let found = self.negotiation.as_ref();
+        let Some(negotiation) = found.filter(|negotiation| negotiation.to == leg) else {
             return;
         };
-        let Some(from) = negotiation.from else {
-            return self.renewed(stack, leg, description);
+        let asked_for_offer = negotiation.asked_for_offer;
+        let Wish::Party(from) = negotiation.from else {
+            return self.own_offer_answered(stack, leg, description);
         };
         let side = self.side_of_leg(leg);
         match description {
-            Some(offer) if negotiation.asked_for_offer => {
+            Some(offer) if asked_for_offer => {
                 self.carry(stack, side, offer, Carry::ModifyAnswer { to: from });
             }
             Some(answer) => match self.take_answer(stack, side, &answer) {
@@ -109,14 +139,17 @@ impl Call {
         self.tell(stack, to, LegCommand::AcceptOffer { description });
     }
 
-    /// A party has confirmed; with an answer when we had made the offer.
+    /// A party has confirmed what carried our offer; without an answer it breaks the rules (RFC 3261
+    /// section 13.2.1), and nothing is agreed on.
     pub(super) fn confirmed(
         &mut self,
         stack: &mut Stack,
         leg: u8,
         description: Option<Description>,
     ) {
-        let Some(answer) = description else { return };
+        let Some(answer) = description else {
+            return self.left_unanswered(stack, leg);
+        };
         let Some(partner) = self.partner_of(leg) else {
             return;
         };
@@ -131,11 +164,27 @@ impl Call {
         }
     }
 
+    /// A party has confirmed and not answered our offer.
+    fn left_unanswered(&mut self, stack: &mut Stack, leg: u8) {
+        let side = self.side_of_leg(leg);
+        let who = side.in_words();
+        if self.negotiation.is_some() {
+            let what = format!("The {who} asked for an offer and did not answer it.");
+            self.decided(stack, &what);
+            return self.modification_failed(stack, side, NOT_NOW);
+        }
+        let what = format!("The {who} did not answer the offer of media: there can be none.");
+        self.decided(stack, &what);
+        let cause = Cause::INVALID_INFORMATION;
+        self.release(stack, Ending::by_exchange(stack, cause));
+    }
+
     /// The party that was asked has refused: everything stays as it was.
     pub(super) fn offer_refused(&mut self, stack: &mut Stack, leg: u8, status: u16) {
         let side = self.side_of_leg(leg);
         if self
             .negotiation
+            .as_ref()
             .is_some_and(|negotiation| negotiation.to == leg)
         {
             self.modification_failed(stack, side, status);
@@ -148,10 +197,24 @@ impl Call {
         self.show_reach(stack);
         match self.negotiation.take() {
             Some(Negotiation {
-                from: Some(from), ..
-            }) => self.refuse_offer(stack, from, status),
-            Some(Negotiation { to, .. }) => self.not_renewed(stack, to, &status),
-            None => {}
+                from: Wish::Party(from),
+                to,
+                asked_for_offer,
+            }) => {
+                if asked_for_offer {
+                    // An offer that it has made is acknowledged, although it has no answer.
+                    self.tell(stack, to, LegCommand::Confirm { description: None });
+                }
+                self.refuse_offer(stack, from, status);
+            }
+            Some(Negotiation {
+                from: Wish::Exchange {
+                    other_keys: true, ..
+                },
+                to,
+                ..
+            }) => self.not_renewed(stack, to, &status),
+            Some(_) | None => {}
         }
     }
 }

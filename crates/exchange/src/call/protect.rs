@@ -102,11 +102,22 @@ impl Call {
         }
     }
 
+    /// The same after a restart, where the reach has been told before.
+    pub(super) fn connect_again(&mut self, stack: &mut Stack) {
+        self.bridge.connect(stack);
+        self.note_protection();
+        self.tell_protection(stack);
+        self.reach = self.bridge.reach();
+        self.show_reach(stack);
+    }
+
     /// The caller and the exchange itself have agreed: the same with nobody on the other side.
     pub(super) fn connect_caller(&mut self, stack: &mut Stack) {
         self.bridge.connect_caller(stack);
         self.note_protection();
         self.tell_protection(stack);
+        self.reach = self.bridge.reach_to_exchange();
+        self.show_reach(stack);
     }
 
     /// Keeps for the record how the media of each leg are protected. What was heard before the answer
@@ -138,8 +149,14 @@ impl Call {
         let described = |leg: Option<&super::Leg>| Some(leg?.sip.described()?.to_vec());
         let partner = self.partner_of(0).map(usize::from);
         let callee = described(partner.and_then(|leg| self.legs.get(leg)));
-        if let Some((offer, answer)) = callee.zip(described(self.legs.first())) {
-            self.bridge.agree_directly(&offer, &answer);
+        let Some((callee, caller)) = callee.zip(described(self.legs.first())) else {
+            return;
+        };
+        // Either may have offered last, which is not written down.
+        for (offer, answer) in [(&callee, &caller), (&caller, &callee)] {
+            if !self.bridge.has_agreed_directly() {
+                self.bridge.agree_directly(offer, answer);
+            }
         }
     }
 
@@ -166,6 +183,17 @@ impl Call {
         let words = self.reach.map(in_header);
         for leg in [Some(0), self.partner_of(0)].into_iter().flatten() {
             self.tell(stack, leg, LegCommand::ShowEncryption(words));
+        }
+    }
+
+    /// The same for one party, where that is known.
+    pub(super) fn show_reach_to(&mut self, stack: &mut Stack, leg: u8) {
+        if let Some(reach) = self.reach {
+            self.tell(
+                stack,
+                leg,
+                LegCommand::ShowEncryption(Some(in_header(reach))),
+            );
         }
     }
 
@@ -273,10 +301,7 @@ impl Call {
     }
 
     fn warn(&mut self, stack: &Stack, from: Side, code: u16, error: impl core::fmt::Display) {
-        let who = match from {
-            Side::Caller => "caller",
-            Side::Callee(_) => "called party",
-        };
+        let who = from.in_words();
         self.decided(stack, &format!("No media with the {who}: {error}."));
         let text = format!("Media with the {who}: {error}");
         self.warning = Some(Warning {

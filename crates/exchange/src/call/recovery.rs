@@ -1,5 +1,5 @@
 //! Picking a call up after a restart. An answered call goes on: same dialogs, same media ports. One
-//! that was still ringing is ended properly on all sides.
+//! that was still ringing is ended properly on all sides. What is written is in `snapshot`.
 
 use core::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::cause::Cause;
 use crate::interface::{Output, Write};
 use crate::leg::sip::SipLeg;
 use crate::leg::{CallSlot, LegId};
+use crate::media;
 use crate::stack::Stack;
 
 /// Why a written call cannot be picked up.
@@ -150,7 +151,8 @@ fn resume(
             leg: number,
         };
         let talked = stack.now.unix.since(answered);
-        let sip = SipLeg::resume(stack, id, leg.sip, talked).ok_or(RecoverError::Exists)?;
+        let sip = SipLeg::resume(stack, id, leg.sip, leg.pending, talked);
+        let sip = sip.ok_or(RecoverError::Exists)?;
         resumed.push(Leg {
             sip,
             role: leg.role,
@@ -168,6 +170,9 @@ fn resume(
     journal.recovered(stack.now.unix);
     bridge.number_callee(partner.unwrap_or(1));
     bridge.reopen(stack, slot);
+    if let Some(offer) = resumed.first().and_then(|leg| unanswered(&leg.sip)) {
+        bridge.offered_before(Side::Caller, offer);
+    }
     let at = |unix| Now {
         time: stack.now.time_at(unix),
         unix,
@@ -208,7 +213,44 @@ fn resume(
     })
 }
 
+/// What a caller was offered that has not answered it.
+fn unanswered(caller: &SipLeg) -> Option<&[u8]> {
+    caller.described().filter(|_| caller.awaits_answer())
+}
+
 impl Call {
+    /// What the media plane measures with is not written down, and follows from what parties were told.
+    fn know_clock_rates_again(&mut self) {
+        let partner = self.partner_of(0).map(|leg| (leg, Side::Callee(leg)));
+        for (leg, side) in [Some((0, Side::Caller)), partner].into_iter().flatten() {
+            let found = self.legs.get(usize::from(leg));
+            if let Some(described) = found.and_then(|leg| leg.sip.described()) {
+                self.bridge.know_clock_rates(side, described);
+            }
+        }
+    }
+
+    /// After a restart the endpoints are open again: media flow as before.
+    pub(super) fn resume_media(&mut self, stack: &mut Stack) {
+        if self.legs.first().is_some_and(|leg| leg.sip.awaits_answer()) {
+            // Nothing is agreed on before the caller has answered.
+            return self.bridge.expect_answer(stack, Side::Caller);
+        }
+        self.know_clock_rates_again();
+        if self.partner_of(0).is_some() {
+            if self.bridge.is_direct() {
+                self.agree_directly_again();
+            }
+            self.connect_again(stack);
+        } else {
+            self.connect_caller(stack);
+            if let Some((endpoint, _)) = self.bridge.first_open(Side::Caller) {
+                let echo = media::Command::Echo { endpoint };
+                stack.outputs.push_back(Output::Media(echo));
+            }
+        }
+    }
+
     /// The call is in its place: writes it down, and goes on where there is no endpoint to wait for.
     pub(crate) fn resume(&mut self, stack: &mut Stack) {
         // Once more, so that the next restart does not number requests as this one does.

@@ -133,35 +133,6 @@ impl Call {
         }
     }
 
-    /// What the media plane measures with is not written down, and follows from what parties were told.
-    fn know_clock_rates_again(&mut self) {
-        let partner = self.partner_of(0).map(|leg| (leg, Side::Callee(leg)));
-        for (leg, side) in [Some((0, Side::Caller)), partner].into_iter().flatten() {
-            let found = self.legs.get(usize::from(leg));
-            if let Some(described) = found.and_then(|leg| leg.sip.described()) {
-                self.bridge.know_clock_rates(side, described);
-            }
-        }
-    }
-
-    /// After a restart the endpoints are open again: media flow as before.
-    pub(super) fn resume_media(&mut self, stack: &mut Stack) {
-        self.know_clock_rates_again();
-        if self.partner_of(0).is_some() {
-            if self.bridge.is_direct() {
-                self.agree_directly_again();
-            }
-            self.connect(stack);
-        } else {
-            self.connect_caller(stack);
-            if let Some((endpoint, _)) = self.bridge.first_open(Side::Caller) {
-                stack
-                    .outputs
-                    .push_back(Output::Media(media::Command::Echo { endpoint }));
-            }
-        }
-    }
-
     /// The announcement has been heard, or has had its time.
     pub(crate) fn announced(&mut self, stack: &mut Stack) {
         let Stage::Announcing { rejection, timer } = &mut self.stage else {

@@ -12,7 +12,7 @@ use super::bridge::Bridge;
 use super::{Call, Stage};
 use crate::interface::{Output, Write};
 use crate::journal::Journal;
-use crate::leg::sip::{SipLegState, SipLegStateOf};
+use crate::leg::sip::{Pending, PendingOf, SipLegState, SipLegStateOf};
 use crate::packed::{self, Octets};
 use crate::stack::Stack;
 
@@ -91,11 +91,12 @@ pub(super) struct Answered<B, H = Heading, L = AnsweredLeg> {
 
 /// A leg of a call that was answered: the caller's, and that of the party that answered.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct AnsweredLeg<T = Box<str>, S = SipLegState> {
+pub(super) struct AnsweredLeg<T = Box<str>, S = SipLegState, P = Pending> {
     pub(super) role: LegRole,
     pub(super) user: Option<T>,
     pub(super) sip: S,
     pub(super) protection: Option<MediaProtection>,
+    pub(super) pending: P,
 }
 
 /// The same as versions 1 and 2 have written it.
@@ -114,6 +115,7 @@ impl From<SecondLeg> for AnsweredLeg {
             sip: second.sip,
             // What is agreed on counts from now on.
             protection: None,
+            pending: Pending::default(),
         }
     }
 }
@@ -126,7 +128,8 @@ pub(super) enum Written<B, H = Heading, L = AnsweredLeg> {
 }
 
 /// The state while it is written.
-type WrittenOf<'c> = Written<&'c Bridge, HeadingOf<'c>, AnsweredLeg<&'c str, SipLegStateOf<'c>>>;
+type WrittenOf<'c> =
+    Written<&'c Bridge, HeadingOf<'c>, AnsweredLeg<&'c str, SipLegStateOf<'c>, PendingOf<'c>>>;
 
 impl Call {
     /// The state of the answered call, to be written down.
@@ -147,6 +150,7 @@ impl Call {
             user: leg.user.as_deref(),
             sip: leg.sip.state(),
             protection: leg.protection,
+            pending: leg.sip.pending(),
         });
         let written: WrittenOf<'_> = Written::Answered(Answered {
             heading: self.heading(),

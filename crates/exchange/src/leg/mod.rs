@@ -70,6 +70,8 @@ pub(crate) enum LegEvent {
     InformationReplied { reply: ReplyToken, status: u16 },
     /// The party has hung up, given up or vanished. The leg is over.
     Released(Release),
+    /// The session is to be kept alive, for which this party has to be made an offer.
+    RefreshDue,
     /// The way to the party is broken. Where is its device now?
     Lost,
     /// Nothing is pending on a leg that was released by us. Its memory can go.
@@ -144,8 +146,22 @@ pub(crate) enum LegCommand {
     /// From now on show the party how far the media of the call are encrypted; `None`: that is not
     /// known.
     ShowEncryption(Option<&'static str>),
-    /// Offer new media; without a description: ask the party for an offer.
-    Offer { description: Option<Description> },
+    /// Offer new media; without a description: ask the party for an offer. When it has not answered
+    /// within this time, the offer is taken back, and counts as refused.
+    Offer {
+        description: Option<Description>,
+        within: Duration,
+    },
+    /// Keep the session alive by this offer: the answer to [`LegEvent::RefreshDue`]. What becomes of it
+    /// is reported as of [`LegCommand::Offer`].
+    Refresh {
+        description: Description,
+        within: Duration,
+    },
+    /// The session cannot be refreshed now: ask again in a moment.
+    RefreshLater,
+    /// What the party was offered last does not count: this does, which it was told before.
+    TakeBack { described: Description },
     /// Answer the party's offer; an offer itself where the party had asked for one.
     AcceptOffer { description: Option<Description> },
     /// Refuse the party's offer.

@@ -69,6 +69,11 @@ impl Bridge {
         self.between = agreed_between(offer, answer);
     }
 
+    /// Whether it is known what the phones have agreed on.
+    pub(in crate::call) fn has_agreed_directly(&self) -> bool {
+        self.between.is_some()
+    }
+
     /// Whether what the party of `from` offers may pass as it is.
     pub(super) fn check_direct_offer(
         &self,

@@ -126,6 +126,12 @@ impl End {
         self.proposed.as_ref().or(self.agreed.as_ref())
     }
 
+    /// Whether what was proposed comes with other keys than what was agreed.
+    pub(super) fn has_other_keys(&self) -> bool {
+        let both = self.proposed.as_ref().zip(self.agreed.as_ref());
+        both.is_some_and(|(now, before)| now.remote.protection != before.remote.protection)
+    }
+
     /// The other side agrees to what was proposed. False: nothing was.
     pub(super) fn agree(&mut self) -> bool {
         let Some(proposed) = self.proposed.take() else {
@@ -146,7 +152,10 @@ impl End {
     /// After a restart the media plane knows nothing: it is told what was agreed once more.
     pub(super) fn begin_again(&mut self) {
         self.opening = true;
-        self.offered = None;
+        if self.agreed.is_some() {
+            // What was offered in mid call is answered by nobody any more.
+            self.offered = None;
+        }
         self.carrier = None;
         self.bridged = false;
         self.expected = false;

@@ -10,7 +10,7 @@ use crate::stack::Stack;
 impl Bridge {
     /// An offer is made to the party of `side`. Media come by another way than signalling and may be
     /// quicker: whoever offers has to be ready for them (RFC 5763 section 5, RFC 8445 section 7.3).
-    pub(super) fn expect_answer(&mut self, stack: &mut Stack, side: Side) {
+    pub(in crate::call) fn expect_answer(&mut self, stack: &mut Stack, side: Side) {
         let Some(ends) = self.ends_mut(side) else {
             return;
         };
@@ -28,6 +28,13 @@ impl Bridge {
             if offer.is_some() || end.expected {
                 tell(stack, end, offer);
             }
+        }
+    }
+
+    /// After a restart: the party of `side` was made this offer and has not answered it.
+    pub(in crate::call) fn offered_before(&mut self, side: Side, offer: &[u8]) {
+        if let Some(ends) = self.ends_mut(side) {
+            ends.offer = Some(offer.into());
         }
     }
 

@@ -50,6 +50,16 @@ pub(super) enum Side {
     Callee(u8),
 }
 
+impl Side {
+    /// Who is there, for people.
+    pub(super) const fn in_words(self) -> &'static str {
+        match self {
+            Side::Caller => "caller",
+            Side::Callee(_) => "called party",
+        }
+    }
+}
+
 /// The media of a call.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Bridge {

@@ -36,6 +36,18 @@ pub(super) fn weakest(ends: &Ends) -> Option<MediaProtection> {
 
 /// The streams whose protection is settled. After a restart an offer that nobody has answered stands
 /// where agreements do, and says nothing yet.
+impl Bridge {
+    /// Whether the last answer of the party of `side` has brought other keys; `None`: it has settled
+    /// nothing.
+    pub(in crate::call) fn brings_other_keys(&self, side: Side) -> Option<bool> {
+        let ends = self.ends(side)?.ends.iter().flatten();
+        let proposed = ends.filter(|end| end.proposed.is_some());
+        proposed
+            .map(End::has_other_keys)
+            .reduce(|one, other| one || other)
+    }
+}
+
 pub(super) fn streams(ends: &Ends) -> impl Iterator<Item = (&End, &Talk)> {
     let streams = ends.ends.iter().flatten();
     let streams = streams.filter_map(|end| Some((end, end.agreed.as_ref()?)));

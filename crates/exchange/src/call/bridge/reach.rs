@@ -70,6 +70,14 @@ impl Bridge {
         })
     }
 
+    /// The same of a caller that talks with the exchange itself, which is the other party then.
+    pub(in crate::call) fn reach_to_exchange(&self) -> Option<Reach> {
+        Some(match weakest(covers(&self.caller))? {
+            Cover::None => Reach::Nowhere,
+            _ => Reach::BothLegs,
+        })
+    }
+
     /// What the other party can be told about the media with the party of `from` while it has not
     /// answered; `None`: that is not known yet.
     pub(in crate::call) fn prospect(&self, config: &Config, from: Side) -> Option<Prospect> {

@@ -23,6 +23,9 @@ use crate::stack::Stack;
 /// whole INVITE is to stay below 1300 bytes (RFC 3261 section 18.1.1).
 const MAX_BYTES_FOR_ALL_SUITES: usize = 400;
 
+/// How our part of an offer is made.
+type MakeOffer = fn(&Maker<'_>, &mut Stack) -> TransportDescription;
+
 /// One section as it is to be written.
 #[derive(Default)]
 pub(super) struct Section {
@@ -82,38 +85,76 @@ impl Bridge {
         written
     }
 
-    /// Writes an offer of our own for the party of `to`: what it was told last, with other keys. `None`
-    /// where its keys are not in descriptions.
+    /// Writes an offer of our own for the party of `to`: what it was told last.
+    pub(in crate::call) fn write_again(
+        &mut self,
+        stack: &mut Stack,
+        to: Side,
+        told: &[u8],
+    ) -> Option<Description> {
+        if self.direct {
+            let parsed = SessionDescription::parse(told).ok()?;
+            return self.write_direct(stack, to, &parsed);
+        }
+        let (parsed, sections) =
+            self.sections_again(stack, to, told, |maker, stack| maker.offer(stack))?;
+        self.write_own_offer(stack, to, &parsed, sections)
+    }
+
+    /// The same with other keys. `None` where its keys are not in descriptions.
     pub(in crate::call) fn write_renewal(
         &mut self,
         stack: &mut Stack,
         to: Side,
         told: &[u8],
     ) -> Option<Description> {
-        let parsed = SessionDescription::parse(told).ok()?;
-        let mut sections = Vec::with_capacity(parsed.media().len());
-        for (section, media) in parsed.media().iter().enumerate() {
-            sections.push(self.renewed_section(stack, to, section, media));
-        }
+        let make: MakeOffer = |maker, stack| maker.offer_with_new_keys(stack);
+        let (parsed, sections) = self.sections_again(stack, to, told, make)?;
         let transports = sections.iter().filter_map(|it| it.transport.as_ref());
         if !{ transports }.any(|transport| !transport.cryptos.is_empty()) {
             return None;
         }
+        self.write_own_offer(stack, to, &parsed, sections)
+    }
+
+    fn sections_again<'t>(
+        &self,
+        stack: &mut Stack,
+        to: Side,
+        told: &'t [u8],
+        make: MakeOffer,
+    ) -> Option<(SessionDescription<'t>, Vec<Section>)> {
+        let parsed = SessionDescription::parse(told).ok()?;
+        let mut sections = Vec::with_capacity(parsed.media().len());
+        for (section, media) in parsed.media().iter().enumerate() {
+            sections.push(self.section_again(stack, to, section, media, make));
+        }
+        Some((parsed, sections))
+    }
+
+    fn write_own_offer(
+        &mut self,
+        stack: &Stack,
+        to: Side,
+        parsed: &SessionDescription<'_>,
+        mut sections: Vec<Section>,
+    ) -> Option<Description> {
         share_transports(&mut sections, false);
         self.remember_offer(to, &sections);
-        let written = self.write(stack, to, &parsed, &sections);
+        let written = self.write(stack, to, parsed, &sections);
         if let Some(ends) = self.ends_mut(to) {
             ends.offer.clone_from(&written);
         }
         written
     }
 
-    fn renewed_section(
+    fn section_again(
         &self,
         stack: &mut Stack,
         to: Side,
         section: usize,
         media: &Media<'_>,
+        make: MakeOffer,
     ) -> Section {
         let found = self
             .ends(to)
@@ -136,7 +177,7 @@ impl Bridge {
         };
         Section {
             address: Some(address),
-            transport: (format == Format::Rtp).then(|| maker.offer_with_new_keys(stack)),
+            transport: (format == Format::Rtp).then(|| make(&maker, stack)),
             numbers: None,
         }
     }

@@ -8,21 +8,22 @@ use fernamt_sip::transaction::ClientId;
 
 use super::flow::request_flow;
 use super::write::{Branch, SDP, write_encryption};
-use super::{Context, SipLeg};
+use super::{Context, Phase, SipLeg};
 use crate::interface::Output;
 use crate::stack::Stack;
 
 /// A 2xx with an offer whose ACK needs an answer.
 #[derive(Debug)]
 pub(crate) struct OwingAck {
-    pub(super) client: ClientId,
+    /// Its transaction; after a restart there is none.
+    pub(super) client: Option<ClientId>,
     pub(super) cseq: u32,
     pub(super) to_tag: Box<str>,
 }
 
 impl OwingAck {
     /// The transaction and the CSeq of the INVITE.
-    pub(super) fn ids(&self) -> (ClientId, u32) {
+    pub(super) fn ids(&self) -> (Option<ClientId>, u32) {
         (self.client, self.cseq)
     }
 }
@@ -32,7 +33,7 @@ impl SipLeg {
     pub(super) fn send_ack(
         &mut self,
         cx: &mut Context<'_>,
-        client: ClientId,
+        client: impl Into<Option<ClientId>>,
         cseq: u32,
         to_tag: &str,
         answer: Option<&[u8]>,
@@ -47,9 +48,18 @@ impl SipLeg {
             }
             _ => self.flow,
         };
-        cx.stack
-            .transactions
-            .acknowledge(client, flow, bytes, to_tag);
+        if let Some(client) = client.into() {
+            let transactions = &mut cx.stack.transactions;
+            transactions.acknowledge(client, flow, bytes, to_tag);
+            return;
+        }
+        self.acknowledgement = Some((cseq, Arc::clone(&bytes)));
+        let server_name = cx.stack.server_name(&flow);
+        cx.stack.outputs.push_back(Output::Send {
+            flow,
+            server_name,
+            bytes,
+        });
     }
 
     pub(super) fn write_ack(
@@ -77,7 +87,8 @@ impl SipLeg {
         Some(bytes)
     }
 
-    /// A 2xx that was acknowledged before a restart comes again. False: it is of another dialog.
+    /// A 2xx from before a restart comes again. False: it is of another dialog. One whose ACK needs an
+    /// answer that we do not have yet goes on coming.
     pub(crate) fn acknowledge_again(
         &mut self,
         cx: &mut Context<'_>,
@@ -90,7 +101,16 @@ impl SipLeg {
         let Some(cseq) = response.cseq().ok().filter(|_| of_dialog) else {
             return false;
         };
-        if let Some(bytes) = self.write_ack(cx.stack, cseq.number, None) {
+        if matches!(self.phase, Phase::OwingAck(_)) {
+            return true;
+        }
+        let known = self.acknowledgement.as_ref();
+        let known = known.filter(|(of, _)| *of == cseq.number);
+        let bytes = match known {
+            Some((_, bytes)) => Some(Arc::clone(bytes)),
+            None => self.write_ack(cx.stack, cseq.number, None),
+        };
+        if let Some(bytes) = bytes {
             cx.stack.outputs.push_back(Output::Send {
                 flow: self.flow,
                 server_name: None,

@@ -12,6 +12,7 @@ use fernamt_sip::message::{KeptMessage, Message, Name};
 use fernamt_sip::transaction::ServerId;
 use fernamt_sip::transport::Flow;
 
+use super::awaiting::AwaitingAck;
 use super::write::{Reply, Tag, write_warning};
 use super::{Abilities, Context, Phase, SipLeg};
 use crate::cause::Cause;
@@ -68,27 +69,10 @@ enum Waiting {
     Answer,
 }
 
-/// A 2xx that has no ACK.
-#[derive(Debug)]
-pub(crate) struct AwaitingAck {
-    server: ServerId,
-    /// The 2xx carried an offer: the ACK carries the answer.
-    own_offer: bool,
-    /// The leg is to end as soon as the ACK is there (RFC 3261 section 15).
-    release: Option<Cause>,
-}
-
 impl Incoming {
     /// Whether offer and answer are complete, confirmed by PRACK.
     pub(super) fn has_agreed(&self) -> bool {
         self.agreed && !self.own_offer && self.unacknowledged.is_none()
-    }
-}
-
-impl AwaitingAck {
-    /// The transaction of the INVITE.
-    pub(super) fn server(&self) -> ServerId {
-        self.server
     }
 }
 
@@ -140,6 +124,7 @@ impl SipLeg {
             informations: Vec::new(),
             farewell: None,
             unconfirmed: None,
+            acknowledgement: None,
             answered: false,
             encryption: None,
         })
@@ -268,14 +253,27 @@ impl SipLeg {
         }
     }
 
-    /// The 2xx that has been written and perhaps not sent, and where it goes.
+    /// Whether our 2xx has carried an offer, or will, and the answer has not come.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        match &self.phase {
+            Phase::Incoming(incoming) => {
+                let prepared = incoming.prepared.as_ref();
+                prepared.is_some_and(|prepared| prepared.own_offer)
+            }
+            Phase::AwaitingAck(awaiting) => awaiting.own_offer,
+            _ => false,
+        }
+    }
+
+    /// The 2xx that has been written and whose ACK has not been seen, and where it goes.
     pub(super) fn prepared_answer(&self) -> Option<(SocketAddr, &[u8])> {
         match &self.phase {
             Phase::Incoming(incoming) => {
                 let prepared = incoming.prepared.as_ref()?;
                 Some((prepared.remote, &prepared.bytes))
             }
-            _ => None,
+            Phase::AwaitingAck(awaiting) => Some((awaiting.sent.0, &awaiting.sent.1)),
+            _ => self.unconfirmed_answer(),
         }
     }
 
@@ -298,13 +296,15 @@ impl SipLeg {
         let body = prepared.bytes.get(body_start..).unwrap_or_default();
         cx.sent(self.id, "200 OK", body);
         let now = cx.stack.now.time;
+        let sent = (prepared.remote, Arc::clone(&prepared.bytes));
         // A transaction that is over has nobody left who waits for this.
         let _ = cx
             .stack
             .transactions
             .respond(now, server, prepared.bytes, 200);
         self.phase = Phase::AwaitingAck(AwaitingAck {
-            server,
+            server: Some(server),
+            sent,
             own_offer: prepared.own_offer,
             release: None,
         });
@@ -407,41 +407,6 @@ impl SipLeg {
         }
     }
 
-    /// The ACK to our 2xx, or to the 2xx of a re-INVITE.
-    pub(crate) fn acknowledged(&mut self, cx: &mut Context<'_>, ack: &Message<'_>) {
-        let description: Option<Description> = (!ack.body().is_empty()).then(|| ack.body().into());
-        self.confirm_answer(cx.stack);
-        if let Phase::AwaitingAck(awaiting) = &self.phase {
-            cx.stack.transactions.acknowledged(awaiting.server);
-            let (own_offer, release) = (awaiting.own_offer, awaiting.release);
-            cx.received(self.id, ack);
-            self.phase = Phase::Established;
-            if let Some(cause) = release {
-                return self.release(cx, cause, false);
-            }
-            let description = description.filter(|_| own_offer);
-            return cx.stack.emit(self.id, LegEvent::Confirmed { description });
-        }
-        self.acknowledged_offer(cx, ack, description);
-    }
-
-    /// No ACK came for our 2xx (RFC 3261 section 13.3.1.4).
-    pub(crate) fn never_acknowledged(&mut self, cx: &mut Context<'_>) {
-        if !matches!(self.phase, Phase::AwaitingAck(_) | Phase::Established) {
-            return;
-        }
-        self.phase = Phase::Established;
-        self.say_bye(cx, Cause::RECOVERY_ON_TIMER_EXPIRY);
-        self.leave(
-            cx,
-            Release {
-                cause: Cause::RECOVERY_ON_TIMER_EXPIRY,
-                by_party: false,
-                status: None,
-            },
-        );
-    }
-
     /// No PRACK came for a reliable provisional response (RFC 3262 section 3).
     pub(crate) fn progress_never_acknowledged(&mut self, cx: &mut Context<'_>) {
         let cause = Cause::RECOVERY_ON_TIMER_EXPIRY;
@@ -459,17 +424,6 @@ impl SipLeg {
                     status: Some(504),
                 }),
             );
-        }
-    }
-
-    /// The leg is to end, and its 2xx has no ACK: remembers it until the ACK is there.
-    pub(super) fn release_when_acknowledged(&mut self, cause: Cause) -> bool {
-        match &mut self.phase {
-            Phase::AwaitingAck(awaiting) => {
-                awaiting.release = Some(cause);
-                true
-            }
-            _ => false,
         }
     }
 

@@ -3,6 +3,7 @@
 //! about the call.
 
 mod acknowledgement;
+mod awaiting;
 pub(crate) mod destination;
 mod early;
 mod flow;
@@ -37,7 +38,7 @@ pub(crate) use outgoing::Outgoing;
 pub(crate) use release::let_go;
 use session::Session;
 pub(crate) use session::policy;
-pub(crate) use state::{SipLegState, SipLegStateOf};
+pub(crate) use state::{Pending, PendingOf, SipLegState, SipLegStateOf};
 use unconfirmed::Unconfirmed;
 pub(crate) use write::{ALLOWED, Branch, Tag, parse_tag};
 
@@ -64,6 +65,8 @@ pub(crate) struct SipLeg {
     farewell: Option<(ServerId, Arc<[u8]>)>,
     /// After a restart: the 2xx whose ACK has not been seen.
     unconfirmed: Option<Unconfirmed>,
+    /// After a restart: an ACK that no transaction would repeat, and the CSeq of its INVITE.
+    acknowledgement: Option<(u32, Arc<[u8]>)>,
     /// The 2xx has been sent or received.
     answered: bool,
     /// How far the media of the call are encrypted, as the peer is told.
@@ -109,7 +112,7 @@ enum Phase {
     /// We are sending an INVITE, or will, and have no final response.
     Outgoing(Box<Outgoing>),
     /// We have sent a 2xx and wait for the ACK.
-    AwaitingAck(incoming::AwaitingAck),
+    AwaitingAck(awaiting::AwaitingAck),
     /// We have a 2xx, and its ACK needs an answer that we do not have yet.
     OwingAck(acknowledgement::OwingAck),
     /// Both have said yes.
@@ -180,7 +183,16 @@ impl SipLeg {
                 self.reject(cx, &rejection, retry_after, warning.as_ref());
             }
             LegCommand::ShowEncryption(words) => self.encryption = words,
-            LegCommand::Offer { description } => self.offer_in_dialog(cx, description),
+            LegCommand::Offer {
+                description,
+                within,
+            } => self.offer_in_dialog(cx, description, within),
+            LegCommand::Refresh {
+                description,
+                within,
+            } => self.refresh_by_offer(cx, description, within),
+            LegCommand::RefreshLater => self.refresh_later(cx),
+            LegCommand::TakeBack { described } => self.take_back(described),
             LegCommand::AcceptOffer { description } => self.accept_offer(cx, description),
             LegCommand::RefuseOffer { status, warning } => {
                 self.refuse_offer(cx, status, warning.as_ref());
@@ -204,7 +216,7 @@ impl SipLeg {
         self.cancel_what_is_asked_of_peer(cx);
         if let Phase::AwaitingAck(awaiting) = &self.phase {
             // Nobody is left who would acknowledge it.
-            cx.stack.transactions.acknowledged(awaiting.server());
+            awaiting.stop(cx.stack);
         }
         self.phase = Phase::Over;
         self.asked = None;

@@ -24,10 +24,12 @@ pub(super) struct AskedOffer {
     awaiting_ack: Option<AwaitedAck>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct AwaitedAck {
     /// The 2xx carried an offer: the ACK carries the answer.
     own_offer: bool,
+    /// What the peer was told before, which still counts when it does not answer.
+    described: Option<Description>,
 }
 
 /// An offer of ours, or our wish for one.
@@ -40,6 +42,12 @@ pub(super) struct OwnOffer {
     /// Running after both sides had offered at once.
     again: Option<TimerId>,
     attempts: u8,
+    /// How long the peer may take for its answer.
+    within: Duration,
+    /// It took longer, and the offer is being taken back.
+    cancelled: bool,
+    /// It refreshes the session, and nothing else is wanted of it.
+    refreshes: bool,
 }
 
 impl OwnOffer {
@@ -61,7 +69,7 @@ impl SipLeg {
         request: &Message<'_>,
     ) {
         let is_invite = request.method() == Method::Invite;
-        if self.own.is_some() || self.is_refreshing_by_invite() {
+        if self.own.is_some() {
             // RFC 3261 section 14.2, RFC 3311 section 5.2: both at once.
             return self.respond(cx, server, request, &Reply::status(491), |_| {});
         }
@@ -106,7 +114,10 @@ impl SipLeg {
         let request = kept.message();
         if request.method() == Method::Invite {
             let own_offer = request.body().is_empty();
-            asked.awaiting_ack = Some(AwaitedAck { own_offer });
+            asked.awaiting_ack = Some(AwaitedAck {
+                own_offer,
+                described: self.described.take(),
+            });
         } else {
             self.asked = None;
         }
@@ -166,19 +177,18 @@ impl SipLeg {
         ack: &Message<'_>,
         description: Option<Description>,
     ) {
-        let Some(AskedOffer {
-            server,
-            awaiting_ack: Some(awaited),
-            ..
-        }) = &self.asked
+        let waits = |asked: &mut AskedOffer| asked.awaiting_ack.is_some();
+        let asked = self.asked.take_if(waits);
+        let Some((server, awaited)) = asked.and_then(|it| Some((it.server, it.awaiting_ack?)))
         else {
             return;
         };
-        let (server, own_offer) = (*server, awaited.own_offer);
         cx.received(self.id, ack);
         cx.stack.transactions.acknowledged(server);
-        self.asked = None;
-        if own_offer {
+        if awaited.own_offer {
+            if description.is_none() {
+                self.described = awaited.described;
+            }
             cx.stack.emit(self.id, LegEvent::Confirmed { description });
         }
     }
@@ -188,12 +198,13 @@ impl SipLeg {
         &mut self,
         cx: &mut Context<'_>,
         description: Option<Description>,
+        within: Duration,
     ) {
         // Without its ACK the peer may not have our 2xx: an INVITE that overtakes it would be of a dialog
         // that the peer does not know.
         let unconfirmed = matches!(self.phase, Phase::AwaitingAck(_));
         let changing = self.own.is_some() || self.asked.is_some();
-        if unconfirmed || changing || self.is_refreshing_by_invite() {
+        if unconfirmed || changing {
             return cx
                 .stack
                 .emit(self.id, LegEvent::OfferRefused { status: 491 });
@@ -204,8 +215,32 @@ impl SipLeg {
             owing_ack: None,
             again: None,
             attempts: 0,
+            within,
+            cancelled: false,
+            refreshes: false,
         });
         self.send_offer(cx);
+    }
+
+    /// Refreshes the session by an offer.
+    pub(super) fn refresh_by_offer(
+        &mut self,
+        cx: &mut Context<'_>,
+        description: Description,
+        within: Duration,
+    ) {
+        self.offer_in_dialog(cx, Some(description), within);
+        match &mut self.own {
+            Some(own) => own.refreshes = true,
+            None => self.refresh_later(cx),
+        }
+    }
+
+    /// From now on what the peer was told before counts again.
+    pub(super) fn take_back(&mut self, described: Description) {
+        if !matches!(self.phase, Phase::Over) {
+            self.described = Some(described);
+        }
     }
 
     fn send_offer(&mut self, cx: &mut Context<'_>) {
@@ -241,7 +276,12 @@ impl SipLeg {
             session.write(builder);
         });
         match (sent, &mut self.own) {
-            (Some(client), Some(own)) => own.client = Some(client),
+            (Some(client), Some(own)) => {
+                own.client = Some(client);
+                // After a provisional response nothing else would ever end an INVITE.
+                let (now, within) = (cx.stack.now.time, Some(own.within));
+                cx.stack.transactions.expect_final(now, client, within);
+            }
             _ => {
                 self.own = None;
                 cx.stack
@@ -277,14 +317,43 @@ impl SipLeg {
         if let Some(response) = response {
             cx.received(self.id, response);
         }
+        let own = self.own.as_ref();
+        let cancelled = own.is_some_and(|own| own.cancelled);
+        let refreshes = own.is_some_and(|own| own.refreshes);
         match (status, response) {
             (200..=299, Some(response)) => self.offer_accepted(cx, client, response),
+            // The peer is there: it has said that it is at work, and went on with that.
+            (300.., _) if cancelled && status != 481 => {
+                self.own = None;
+                let event = LegEvent::OfferRefused { status: 408 };
+                cx.stack.emit(self.id, event);
+                if refreshes {
+                    self.refresh_later(cx);
+                }
+            }
+            _ if refreshes => {
+                self.own = None;
+                cx.stack.emit(self.id, LegEvent::OfferRefused { status });
+                self.refresh_refused(cx, status, response);
+            }
             (491, _) => self.offer_again_later(cx),
             _ => {
                 self.own = None;
                 cx.stack.emit(self.id, LegEvent::OfferRefused { status });
                 self.gone_if(cx, status);
             }
+        }
+    }
+
+    /// The peer has taken too long for its answer. The offer is over when that is answered, which may
+    /// still be with a 2xx (RFC 3261 section 9.1); until then there may be no other (section 14.1).
+    pub(super) fn offer_overdue(&mut self, cx: &mut Context<'_>, client: ClientId) {
+        let own = self.own.as_mut();
+        if let Some(own) = own.filter(|own| own.client == Some(client)) {
+            own.cancelled = true;
+            cx.sent(self.id, "CANCEL", &[]);
+            let now = cx.stack.now.time;
+            cx.stack.transactions.cancel(now, client, None);
         }
     }
 
@@ -345,7 +414,9 @@ impl SipLeg {
             &to_tag.unwrap_or_default(),
             description.as_deref(),
         );
-        self.described = description;
+        if description.is_some() {
+            self.described = description;
+        }
     }
 
     /// RFC 3261 section 14.1: whoever made the Call-ID waits longer, so that the other comes first.

@@ -132,6 +132,7 @@ impl SipLeg {
             informations: Vec::new(),
             farewell: None,
             unconfirmed: None,
+            acknowledgement: None,
             answered: false,
             encryption: None,
         }

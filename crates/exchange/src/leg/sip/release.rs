@@ -9,7 +9,6 @@ use fernamt_sip::transaction::ServerId;
 use fernamt_sip::transport::Flow;
 
 use super::offer::OwnOffer;
-use super::session::Session;
 use super::transaction_use::TransactionUse;
 use super::write::{Branch, Reply, status_words};
 use super::{Context, Phase, SipLeg};
@@ -72,8 +71,7 @@ impl SipLeg {
             _ => None,
         };
         let offer = self.own.as_ref().and_then(OwnOffer::client);
-        let refresh = self.session.as_ref().and_then(Session::inviting);
-        for client in [setup, offer, refresh].into_iter().flatten() {
+        for client in [setup, offer].into_iter().flatten() {
             cx.stack.transactions.cancel(now, client, None);
         }
     }

@@ -162,7 +162,7 @@ impl SipLeg {
         match purpose {
             Purpose::Invite => self.invite_response(cx, response),
             Purpose::Offer => self.offer_response(cx, client, status, Some(response)),
-            Purpose::Refresh => self.refresh_response(cx, client, status, Some(response)),
+            Purpose::Refresh => self.refresh_response(cx, status, Some(response)),
             Purpose::Information(reply) if status >= 200 => {
                 cx.received(self.id, response);
                 cx.stack.emit(
@@ -189,7 +189,7 @@ impl SipLeg {
                 self.invite_lost(cx, failure == ClientFailure::TransportFailed);
             }
             Purpose::Offer => self.offer_response(cx, client, status, None),
-            Purpose::Refresh => self.refresh_response(cx, client, status, None),
+            Purpose::Refresh => self.refresh_response(cx, status, None),
             Purpose::Information(reply) => {
                 cx.stack.emit(
                     self.id,
@@ -197,6 +197,18 @@ impl SipLeg {
                 );
             }
             Purpose::Prack | Purpose::Answering => {}
+        }
+    }
+
+    /// A request of ours has had no final response for too long.
+    pub(crate) fn request_overdue(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: ClientId,
+        purpose: Purpose,
+    ) {
+        if purpose == Purpose::Offer {
+            self.offer_overdue(cx, client);
         }
     }
 

@@ -12,11 +12,11 @@ use fernamt_sip::header::SessionExpires;
 use fernamt_sip::message::{Message, Method, Name};
 use fernamt_sip::time::Time;
 use fernamt_sip::timer::TimerId;
-use fernamt_sip::transaction::{ClientId, ServerId};
+use fernamt_sip::transaction::ServerId;
 
 use super::flow::{binding_flow, binding_of_peer};
 use super::transaction_use::{Purpose, TransactionUse};
-use super::write::{ALLOWED, Reply, SDP};
+use super::write::{ALLOWED, Reply};
 use super::{Context, LegTimer, Phase, SipLeg};
 use crate::cause::Cause;
 use crate::config::Config;
@@ -39,16 +39,9 @@ pub(super) struct Session {
     ends: Time,
     /// Refreshes in a row that found no way to the peer.
     no_way: u8,
-    /// A re-INVITE that refreshes is on its way.
-    inviting: Option<ClientId>,
 }
 
 impl Session {
-    /// The re-INVITE that refreshes, while it is on its way.
-    pub(super) fn inviting(&self) -> Option<ClientId> {
-        self.inviting
-    }
-
     pub(super) fn stop(&mut self, stack: &mut Stack) {
         stack.cancel_timer(&mut self.timer);
     }
@@ -112,7 +105,6 @@ impl SipLeg {
             timer,
             ends: stack.now.time + agreed.end_after(),
             no_way: 0,
-            inviting: None,
         });
     }
 
@@ -187,31 +179,25 @@ impl SipLeg {
         }
         let headers = self.session_in_request();
         let usage = TransactionUse::Leg(self.id, Purpose::Refresh);
-        let described = self.described.clone();
-        let by_invite = self.abilities.timer && !self.abilities.update && described.is_some();
-        let method = match (self.abilities.timer, by_invite) {
-            (true, true) => Method::Invite,
-            (true, false) => Method::Update,
+        let method = match self.abilities.timer {
+            true if !self.abilities.update && self.described.is_some() => {
+                // It carries an offer, and those are the call's.
+                return cx.stack.emit(self.id, LegEvent::RefreshDue);
+            }
+            true => Method::Update,
             // The peer would not know what to do with a refresh; it can still say that it is there.
-            (false, _) => Method::Options,
+            false => Method::Options,
         };
-        let body = described
-            .as_deref()
-            .filter(|_| by_invite)
-            .map(|described| (SDP, described));
-        let sent = self.request_in_dialog(cx, method, usage, body, |builder| {
+        self.request_in_dialog(cx, method, usage, None, |builder| {
             builder
                 .header(Name::Allow, ALLOWED)
                 .header(Name::Supported, "timer, 100rel");
             headers.write(builder);
         });
-        if let Some(session) = &mut self.session {
-            session.inviting = sent.filter(|_| by_invite);
-        }
     }
 
     /// Tries once more in a moment, or gives up when the session is over by then.
-    fn refresh_later(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn refresh_later(&mut self, cx: &mut Context<'_>) {
         let Some(session) = &mut self.session else {
             return;
         };
@@ -268,37 +254,34 @@ impl SipLeg {
         session.timer = Some(stack.set_timer(Duration::from_millis(milliseconds), alarm));
     }
 
-    /// Whether a re-INVITE of ours is on its way although nothing is offered.
-    pub(super) fn is_refreshing_by_invite(&self) -> bool {
-        self.session
-            .as_ref()
-            .is_some_and(|session| session.inviting.is_some())
-    }
-
     /// The response to our refresh, or `408`/`503` where none came.
     pub(super) fn refresh_response(
         &mut self,
         cx: &mut Context<'_>,
-        client: ClientId,
         status: u16,
         response: Option<&Message<'_>>,
     ) {
-        if status < 200 || !matches!(self.phase, Phase::Established) {
-            return;
-        }
-        if let Some(session) = &mut self.session {
-            session.inviting = None;
-        }
         match (status, response) {
-            (200..=299, Some(response)) => {
+            (..200, _) => {}
+            (200..=299, Some(response)) if matches!(self.phase, Phase::Established) => {
                 cx.received(self.id, response);
-                if response.method() == Method::Invite {
-                    let cseq = response.cseq().map_or(0, |cseq| cseq.number);
-                    let to_tag = response.to().ok().and_then(|to| to.tag()).unwrap_or("");
-                    self.send_ack(cx, client, cseq, to_tag, None);
-                }
                 self.agree_on_session_as_client(cx.stack, response);
             }
+            _ => self.refresh_refused(cx, status, response),
+        }
+    }
+
+    /// Our refresh was refused, or has had no response.
+    pub(super) fn refresh_refused(
+        &mut self,
+        cx: &mut Context<'_>,
+        status: u16,
+        response: Option<&Message<'_>>,
+    ) {
+        if !matches!(self.phase, Phase::Established) {
+            return;
+        }
+        match (status, response) {
             (408 | 481, _) => self.gone_if(cx, status),
             (422, Some(response)) => {
                 let wanted = response.min_se().ok().flatten();

@@ -2,12 +2,15 @@
 
 use core::time::Duration;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use fernamt_sip::dialog::Dialog;
 use fernamt_sip::dialog::session_timer::SessionTimer;
 use fernamt_sip::transport::{Flow, Transport};
 use serde::{Deserialize, Serialize};
 
+use super::acknowledgement::OwingAck;
+use super::awaiting::AwaitingAck;
 use super::{Abilities, Phase, SipLeg};
 use crate::leg::LegId;
 use crate::packed::Octets;
@@ -30,6 +33,19 @@ pub(crate) struct SipLegState<T = Box<str>, D = Box<Dialog>, B = Octets<Box<[u8]
     /// it.
     answer: Option<(SocketAddr, B)>,
 }
+
+/// What a leg waits for, or its peer, that survives a restart although its transactions do not. Its
+/// text `T` is as that of [`SipLegState`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Pending<T = Box<str>> {
+    /// Our 2xx carried an offer: the ACK will carry the answer.
+    own_offer: bool,
+    /// The peer's 2xx carried an offer, and its ACK needs an answer: the CSeq and the To tag of it.
+    owing_ack: Option<(u32, T)>,
+}
+
+/// What a leg waits for while it is written.
+pub(crate) type PendingOf<'l> = Pending<&'l str>;
 
 /// The state of a leg while it is written.
 pub(crate) type SipLegStateOf<'l> = SipLegState<&'l str, &'l Dialog, Octets<&'l [u8]>>;
@@ -54,6 +70,17 @@ impl SipLeg {
         }
     }
 
+    /// What it waits for, as it would go on after a restart.
+    pub(crate) fn pending(&self) -> PendingOf<'_> {
+        Pending {
+            own_offer: self.awaits_answer(),
+            owing_ack: match &self.phase {
+                Phase::OwingAck(owing) => Some((owing.cseq, &owing.to_tag)),
+                _ => None,
+            },
+        }
+    }
+
     /// The message that would end a leg that is not confirmed, ready to be sent after a restart.
     pub(crate) fn farewell(&self) -> Option<Vec<u8>> {
         self.farewell_response().or_else(|| self.farewell_cancel())
@@ -66,6 +93,7 @@ impl SipLeg {
         stack: &mut Stack,
         id: LegId,
         state: SipLegState,
+        pending: Pending,
         talked: Duration,
     ) -> Option<SipLeg> {
         if stack.tags.contains_key(&state.tag) {
@@ -98,11 +126,24 @@ impl SipLeg {
             informations: Vec::new(),
             farewell: None,
             unconfirmed: None,
+            acknowledgement: None,
             answered: true,
             encryption: None,
         };
+        if let Some((cseq, to_tag)) = pending.owing_ack {
+            leg.phase = Phase::OwingAck(OwingAck {
+                client: None,
+                cseq,
+                to_tag,
+            });
+        }
         if let Some((remote, bytes)) = state.answer {
-            leg.resume_answer(stack, remote, bytes.0);
+            let bytes: Arc<[u8]> = bytes.0.into();
+            if pending.own_offer {
+                let awaiting = AwaitingAck::resumed(remote, Arc::clone(&bytes));
+                leg.phase = Phase::AwaitingAck(awaiting);
+            }
+            leg.resume_answer(stack, remote, bytes);
         }
         if let Some(agreed) = state.session {
             leg.resume_session(stack, agreed);

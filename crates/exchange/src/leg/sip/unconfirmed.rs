@@ -10,7 +10,7 @@ use fernamt_sip::message::Message;
 use fernamt_sip::timer::TimerId;
 use fernamt_sip::transport::Flow;
 
-use super::{Context, LegTimer, SipLeg};
+use super::{Context, LegTimer, Phase, SipLeg};
 use crate::interface::Output;
 use crate::stack::{Alarm, Stack};
 
@@ -36,17 +36,23 @@ impl SipLeg {
         &mut self,
         stack: &mut Stack,
         remote: SocketAddr,
-        bytes: Box<[u8]>,
+        bytes: Arc<[u8]>,
     ) {
         self.unconfirmed = Some(Unconfirmed {
             remote,
-            bytes: bytes.into(),
+            bytes,
             interval: FIRST_INTERVAL,
             passed: Duration::ZERO,
             timer: None,
         });
         stack.resumed_calls.insert(self.call_id.clone(), self.id);
         self.send_answer_again(stack);
+    }
+
+    /// The 2xx, and where it goes.
+    pub(super) fn unconfirmed_answer(&self) -> Option<(SocketAddr, &[u8])> {
+        let unconfirmed = self.unconfirmed.as_ref()?;
+        Some((unconfirmed.remote, &unconfirmed.bytes))
     }
 
     fn send_answer_again(&mut self, stack: &mut Stack) {
@@ -74,8 +80,12 @@ impl SipLeg {
         unconfirmed.passed += unconfirmed.interval;
         unconfirmed.interval = (unconfirmed.interval * 2).min(LONGEST_INTERVAL);
         if unconfirmed.passed >= REPEATED_FOR {
+            self.confirm_answer(cx.stack);
+            if matches!(self.phase, Phase::AwaitingAck(_)) {
+                return self.never_acknowledged(cx);
+            }
             // Most callers have acknowledged it before the restart, and some do so only once.
-            return self.confirm_answer(cx.stack);
+            return;
         }
         self.send_answer_again(cx.stack);
     }

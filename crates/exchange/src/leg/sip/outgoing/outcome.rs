@@ -93,7 +93,7 @@ impl SipLeg {
             self.send_ack(cx, client, cseq, remote_tag, None);
         } else {
             self.phase = Phase::OwingAck(OwingAck {
-                client,
+                client: Some(client),
                 cseq,
                 to_tag: remote_tag.into(),
             });
