@@ -163,7 +163,9 @@ impl Association {
 
     /// Whether this client has begun it.
     pub(super) fn is_of(&self, random: ClientRandom) -> bool {
-        self.client.is_some_and(|(client, _)| client == random)
+        self.client
+            .as_ref()
+            .is_some_and(|(client, _)| *client == random)
     }
 
     /// The party may have begun anew, and would take what this repeats for answers to the new
@@ -248,6 +250,12 @@ impl Association {
         }
         let armed = self.endpoint.poll_timeout(&PARTY);
         let result = match input {
+            // The library draws its cookie with the first that it reads, be it of the first hello or not.
+            Input::Datagram(datagram) if self.is_beginning() => {
+                let endpoint = &mut self.endpoint;
+                let read = || endpoint.read(now, PARTY, None, datagram.into());
+                self.identity.cookies.with(self.party, read)
+            }
             Input::Datagram(datagram) => self.endpoint.read(now, PARTY, None, datagram.into()),
             Input::Time if self.role == DtlsRole::Client && self.stage == Stage::Begun => {
                 self.stage = Stage::Asked;
@@ -291,8 +299,9 @@ impl Association {
     /// Lets the library read the first hello of a client, of which nothing was kept, before it reads the
     /// second. False: the handshake has ended.
     fn read_first(&mut self, now: Instant, second: &[u8]) -> bool {
-        let first = self.client.and_then(|(_, first)| first.write(second));
-        let Some(first) = first else {
+        let client = self.client.as_mut();
+        let first = client.and_then(|(_, first)| first.write(second));
+        let Some(first) = first.filter(|first| !first.is_empty()) else {
             return true;
         };
         let endpoint = &mut self.endpoint;

@@ -109,11 +109,23 @@ fn take_vector(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Makes first ClientHellos of second ones. The library keeps an association from the first ClientHello
 /// on, and asks for the second itself; ours begins with the second, and is told what the first was.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct First {
     cookie_bytes: usize,
-    /// In how many pieces it comes.
+    /// In how many pieces it came, each of them in a record.
     pieces: u64,
+    /// Where the last two pieces of the second begin, when it has one more, as it is longer by the cookie:
+    /// they are the last one of the first.
+    last_two: Option<usize>,
+    /// One of those two, until the other is here.
+    held: Option<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    number: u64,
+    offset: usize,
+    part: Vec<u8>,
 }
 
 impl First {
@@ -122,25 +134,62 @@ impl First {
         let (record, _) = Record::first(datagram)?;
         let message = Message::of(record.fragment)?;
         let beginning = Beginning::of(&message.part)?;
+        let cookie_bytes = beginning.cookie.len();
+        let part = message.part.len().max(1);
+        let pieces = message.length.checked_sub(cookie_bytes)?.div_ceil(part);
+        let has_more = message.length.div_ceil(part) > pieces;
         Some(First {
-            cookie_bytes: beginning.cookie.len(),
-            pieces: message.length.div_ceil(message.part.len().max(1)) as u64,
+            cookie_bytes,
+            pieces: pieces as u64,
+            last_two: has_more.then_some(pieces.saturating_sub(1) * part),
+            held: None,
         })
     }
 
     /// The first ClientHello that belongs to a second, or the same pieces of it: without the cookie, and
-    /// with the numbers that its records had.
-    pub(super) fn write(self, datagram: &[u8]) -> Option<Vec<u8>> {
+    /// with the numbers that its records had. Empty: it has none yet.
+    pub(super) fn write(&mut self, datagram: &[u8]) -> Option<Vec<u8>> {
         let mut first = Vec::with_capacity(datagram.len());
         for record in records(datagram) {
             let message = Message::of(record.fragment)?;
             let number = record.number.checked_sub(self.pieces)?;
-            first.extend(self.write_message(&message)?.write(number)?);
+            let is_one_of_two = self.last_two.is_some_and(|begin| message.offset >= begin);
+            let message = self.write_message(&message)?;
+            let written = match is_one_of_two {
+                true => self.join(number, message),
+                false => message.write(number),
+            };
+            first.extend(written.unwrap_or_default());
         }
         Some(first)
     }
 
-    fn write_message<'a>(self, message: &Message<'a>) -> Option<Message<'a>> {
+    /// Makes one piece of two; `None`: the other is not here yet.
+    fn join(&mut self, number: u64, message: Message<'_>) -> Option<Vec<u8>> {
+        let length = message.length;
+        let one = Held {
+            number,
+            offset: message.offset,
+            part: message.part.into_owned(),
+        };
+        let other = self.held.take_if(|held| held.offset != one.offset);
+        let Some(other) = other else {
+            self.held = Some(one);
+            return None;
+        };
+        let (before, behind) = match one.offset < other.offset {
+            true => (one, other),
+            false => (other, one),
+        };
+        let joined = Message {
+            length,
+            offset: before.offset,
+            part: [before.part, behind.part].concat().into(),
+        };
+        joined.write(before.number)
+    }
+
+    fn write_message<'a>(&self, message: &Message<'a>) -> Option<Message<'a>> {
         let length = message.length.checked_sub(self.cookie_bytes)?;
         if message.offset > 0 {
             return Some(Message {
@@ -240,7 +289,7 @@ mod tests {
                 second(0, &[1; 32], &[], bytes),
                 second(2, &[1; 32], &[9; 20], bytes),
             );
-            let template = First::of(&second[0]).unwrap();
+            let mut template = First::of(&second[0]).unwrap();
             let written = second.iter().map(|piece| template.write(piece).unwrap());
             let all = written.flatten().collect::<Vec<_>>();
             let body = |datagrams: &[u8]| {
@@ -258,6 +307,39 @@ mod tests {
             assert_eq!(numbers[0], 2 - template.pieces);
             // Its pieces in one datagram.
             assert_eq!(template.write(&second.concat()), Some(all));
+        }
+    }
+
+    /// The first just fits one record, so that the cookie makes two of the second.
+    #[test]
+    fn a_second_hello_in_more_pieces_than_the_first_has_a_first_one() {
+        let whole = second(0, &[], &[], 500).remove(0);
+        let length = whole.len() - 25;
+        for bytes in [length, length + 19, length.div_ceil(2)] {
+            let first = second(0, &[], &[], bytes);
+            let number = first.len() as u64;
+            let mut pieces = second(number, &[], &[9; 20], bytes);
+            assert_eq!(pieces.len(), first.len() + 1);
+            for is_turned in [false, true] {
+                let mut template = First::of(&pieces[0]).unwrap();
+                let mut written: Vec<_> = pieces
+                    .iter()
+                    .map(|piece| template.write(piece).unwrap())
+                    .filter(|piece| !piece.is_empty())
+                    .collect();
+                written.sort_by_key(|piece| Record::first(piece).unwrap().0.number);
+                let numbers = written
+                    .iter()
+                    .map(|piece| Record::first(piece).unwrap().0.number);
+                assert!(numbers.eq(0..number), "{bytes} {is_turned}");
+                let bodies = |datagrams: &[Vec<u8>]| {
+                    let parts = datagrams.iter().map(|datagram| datagram[25..].to_vec());
+                    parts.collect::<Vec<_>>().concat()
+                };
+                assert_eq!(bodies(&written), bodies(&first));
+                let end = pieces.len();
+                pieces[end.saturating_sub(2).max(1)..].reverse();
+            }
         }
     }
 
@@ -290,7 +372,7 @@ mod tests {
             }
             for datagram in [&bytes, &spoilt] {
                 Hello::of(datagram);
-                First::of(datagram).map(|first| first.write(datagram));
+                First::of(datagram).map(|mut first| first.write(datagram));
             }
         }
     }

@@ -176,9 +176,37 @@ fn a_hello_in_two_pieces_is_put_together() {
     }
 }
 
+/// Without the cookie the hello just fits one record.
+#[test]
+fn a_hello_that_only_the_cookie_makes_too_long_is_put_together() {
+    let (mut client, mut server) = pair();
+    let mut world = World::new();
+    world.begin(&mut client, SERVER);
+    for _ in 0..20 {
+        let arriving = core::mem::take(&mut world.under_way);
+        for (from, to, datagram) in arriving {
+            let is_first = KeyAgreement::is_hello(&datagram) && datagram[10] == 0;
+            let pieces = match to == address(SERVER) && !is_first {
+                true => pieces_of(&datagram, 1, |bytes| bytes - 10),
+                false => vec![datagram],
+            };
+            let pieces = pieces.into_iter().map(|piece| (from, to, piece));
+            world.under_way.extend(pieces);
+        }
+        world.step(&mut [&mut client, &mut server]);
+    }
+    assert_agreed(&client, &server);
+}
+
 /// The two halves of a datagram with a hello, and what else a client says, with the numbers that its
 /// records then have.
 fn pieces(datagram: &[u8]) -> Vec<Vec<u8>> {
+    let number = datagram[10];
+    pieces_of(datagram, 2 * number, |bytes| bytes / 2 + 1)
+}
+
+/// The same with a hello whose first piece is a record of this number, and has so many of its bytes.
+fn pieces_of(datagram: &[u8], first: u8, at: impl Fn(usize) -> usize) -> Vec<Vec<u8>> {
     let mut all = datagram.to_vec();
     if !KeyAgreement::is_hello(datagram) {
         let mut at = 0;
@@ -193,11 +221,11 @@ fn pieces(datagram: &[u8]) -> Vec<Vec<u8>> {
     }
     let (header, message) = datagram.split_at(13);
     let (head, body) = message.split_at(12);
-    let half = body.len() / 2 + 1;
+    let half = at(body.len());
     let piece = |number: u8, offset: usize, part: &[u8]| {
         let (offset, length) = (offset as u32, part.len() as u32);
         let mut piece = header[..11].to_vec();
-        piece[10] = 2 * piece[10] + number;
+        piece[10] = first + number;
         piece.extend((part.len() as u16 + 12).to_be_bytes());
         piece.extend(&head[..6]);
         piece.extend(&offset.to_be_bytes()[1..]);
