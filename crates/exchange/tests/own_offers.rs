@@ -208,7 +208,7 @@ fn an_answer_to_a_renewal_that_does_not_fit_leaves_what_the_party_was_told() {
         assert_eq!(before.1.protection, call.sides().1.protection);
         let bye = call.anna.in_dialog(&mut call.hers, "BYE", "", "");
         call.anna.send(&mut call.rig, &bye);
-        let words = call.words();
+        let words = call.rig.words();
         assert!(words.contains("those in use stay"), "{words}");
         assert!(!words.contains("Other keys are in use"), "{words}");
     }
