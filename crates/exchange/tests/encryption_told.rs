@@ -418,7 +418,7 @@ fn of_several_phones_that_ring_the_one_that_answers_reads_what_is_agreed_on() {
     let mut rig = Rig::with(config());
     rig.wish("bert", "required", "automatic");
     let (mut anna, bert) = rig::two_phones(&mut rig);
-    let mut other = on(Transport::Udp, "bert", 9);
+    let mut other = Phone::on(Transport::Udp, "bert", 9);
     other.register(&mut rig);
     let offer = Kind::Sdes.offer("198.51.100.7", 4000);
     anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);

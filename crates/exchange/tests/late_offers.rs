@@ -390,7 +390,7 @@ fn a_caller_that_does_not_answer_the_offer_has_no_call() {
         let (mut anna, bert) = rig::two_phones(&mut rig);
         let his = Kind::Plain.offer("198.51.100.8", 5000);
         let (mut talk, _) = call_late(&mut rig, &mut anna, &bert, &his);
-        confirm(&mut rig, &anna, &mut talk, "");
+        anna.confirm(&mut rig, &mut talk, "");
         anna.expect(&mut rig, "BYE");
         bert.expect(&mut rig, "ACK");
         bert.expect(&mut rig, "BYE");
@@ -413,7 +413,7 @@ fn a_party_that_asks_for_an_offer_in_mid_call_and_does_not_answer_it_changes_not
     call.bert
         .respond(&mut call.rig, &invite, "200 OK", "", &his);
     call.anna.expect(&mut call.rig, "SIP/2.0 200");
-    confirm(&mut call.rig, &call.anna, &mut call.hers, "");
+    call.anna.confirm(&mut call.rig, &mut call.hers, "");
     assert!(body(&call.bert.expect(&mut call.rig, "ACK")).is_empty());
     let words = format!("{:?}", call.sides());
     assert_eq!(words, format!("{before:?}"));
@@ -443,10 +443,10 @@ fn the_answer_to_a_late_offer_is_taken_after_a_restart() {
         bert.expect_nothing(&mut rig);
         let mut talk = anna.talk_as_caller(&sent, &ok);
         let hers = answer(&body(&ok), "198.51.100.7", 4000, true);
-        confirm(&mut rig, &anna, &mut talk, &hers);
+        anna.confirm(&mut rig, &mut talk, &hers);
         let ack = bert.expect(&mut rig, "ACK");
         assert_eq!(profile_of(&body(&ack)), "RTP/AVP");
-        let (caller, callee) = sides(&rig);
+        let (caller, callee) = rig.sides();
         assert!(matches!(caller.protection, Protection::Sdes(_)));
         assert_eq!(callee.protection, Protection::None);
         // His 2xx was repeated meanwhile: the same ACK answers it.
@@ -467,7 +467,7 @@ fn a_late_offer_that_nobody_answers_after_a_restart_ends_the_call() {
         let (mut talk, _) = call_late(&mut rig, &mut anna, &bert, &his);
         rig.crash(config());
         if answers_empty {
-            confirm(&mut rig, &anna, &mut talk, "");
+            anna.confirm(&mut rig, &mut talk, "");
         }
         rig.pass(std::time::Duration::from_secs(36));
         bert.expect(&mut rig, "ACK");
