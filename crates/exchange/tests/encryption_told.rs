@@ -425,8 +425,7 @@ fn of_several_phones_that_ring_the_one_that_answers_reads_what_is_agreed_on() {
     let invite = bert.expect(&mut rig, "INVITE");
     other.expect(&mut rig, "INVITE");
     assert_eq!(told(&invite), Some("caller-leg"));
-    let his = answer(&body(&invite), "198.51.100.8", 5000, true);
-    bert.respond(&mut rig, &invite, "200 OK", "", &his);
+    bert.accept(&mut rig, &invite, true);
     bert.expect(&mut rig, "ACK");
     let answered = anna.expect(&mut rig, "SIP/2.0 200");
     assert_eq!(told(&answered), Some("both-legs"));
@@ -443,13 +442,11 @@ fn whoever_offered_last_direct_media_are_told_after_a_restart() {
     let offer = Kind::Sdes.offer("198.51.100.7", 4000);
     let sent = anna.invite(&mut rig, "sip:bert@192.0.2.1", "", &offer);
     let invite = bert.expect(&mut rig, "INVITE");
-    let his = answer(&body(&invite), "198.51.100.8", 5000, true);
-    bert.respond(&mut rig, &invite, "200 OK", "", &his);
+    bert.accept(&mut rig, &invite, true);
     bert.expect(&mut rig, "ACK");
     let ok = anna.expect(&mut rig, "SIP/2.0 200");
     let mut hers = anna.talk_as_caller(&sent, &ok);
-    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
-    anna.send(&mut rig, &ack);
+    anna.confirm(&mut rig, &mut hers, "");
     // Now the called party offers; of a handshake it shows who did.
     let mut talk = bert.talk_as_callee(&invite);
     let his = Kind::Dtls.offer("198.51.100.8", 5000);

@@ -108,13 +108,11 @@ fn refresh() -> (Talking, String) {
         &offer,
     );
     let invite = bert.expect(&mut rig, "INVITE");
-    let his = answer(&body(&invite), "198.51.100.8", 5000, false);
-    bert.respond(&mut rig, &invite, "200 OK", "", &his);
+    bert.accept(&mut rig, &invite, false);
     bert.expect(&mut rig, "ACK");
     let ok = anna.expect(&mut rig, "SIP/2.0 200");
     let mut hers = anna.talk_as_caller(&sent, &ok);
-    let ack = anna.in_dialog(&mut hers, "ACK", "", "");
-    anna.send(&mut rig, &ack);
+    anna.confirm(&mut rig, &mut hers, "");
     let mut call = Talking {
         his: bert.talk_as_callee(&invite),
         hers,
